@@ -1,0 +1,1 @@
+# Man pages, completions and Debian packages: see below as they come.
