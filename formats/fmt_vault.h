@@ -1,0 +1,169 @@
+#ifndef SAMARA_FORMATS_FMT_VAULT_H
+#define SAMARA_FORMATS_FMT_VAULT_H
+
+/* Statements by a vault.  Specification: docs/formats/vault.md. */
+
+#include "formats/schema.h"
+
+#define REDUNDANCY_LOCAL	1
+#define REDUNDANCY_ZONE		2
+#define REDUNDANCY_GEO		3
+
+/* A generation of the vault's description; vault/N.json carries it. */
+struct vault_desc {
+	uint8_t vault_id[ID_LEN];
+	uint32_t generation;
+	char name[NAME_MAX_LEN + 1];
+	uint8_t sign_pub[SIGN_PUB_LEN];
+	uint8_t box_pub[BOX_PUB_LEN];
+	uint8_t tls_pin[DIGEST_LEN];	/* zeros: no line yet */
+	char url[URL_MAX_LEN + 1];
+	char region[TEXT_MAX_LEN + 1];
+	uint8_t redundancy;
+	uint16_t suite;			/* accepted */
+	uint32_t chunk_avg_min, chunk_avg_max;	/* accepted */
+	int64_t created;
+	uint8_t sig[SIGN_LEN];
+};
+extern const struct fmt_schema vault_desc_schema;
+
+/* The vault's secret keys, in vault.key (0600), apart from everything replicated. */
+struct vault_key {
+	uint8_t vault_id[ID_LEN];
+	uint8_t sign_seed[KEY_LEN];
+	uint8_t box_seed[KEY_LEN];
+};
+extern const struct fmt_schema vault_key_schema;
+
+/* The same, wrapped by an operator's passphrase (Argon2id, XChaCha20-Poly1305). */
+struct vault_key_wrapped {
+	uint8_t vault_id[ID_LEN];
+	uint64_t kdf_ops, kdf_mem;
+	uint8_t salt[16];
+	uint8_t nonce[NONCE_LEN];
+	uint8_t wrapped[2 * KEY_LEN + SEAL_TAG_LEN];
+};
+extern const struct fmt_schema vault_key_wrapped_schema;
+
+#define PURPOSE_NEW		1
+#define PURPOSE_REPLACE		2
+#define PURPOSE_RESTORE_ONLY	3
+
+/* Lets one machine register with one vault; the file holds it in armour. */
+struct credential {
+	uint8_t credential_id[ID_LEN];
+	uint8_t purpose;
+	char machine_name[NAME_MAX_LEN + 1];	/* empty: any name */
+	uint8_t machine_id[ID_LEN];	/* of an existing machine, for replace and restore-only; else zeros */
+	uint8_t vault_id[ID_LEN];
+	char vault_name[NAME_MAX_LEN + 1];
+	uint8_t vault_pub[SIGN_PUB_LEN];
+	uint8_t vault_box_pub[BOX_PUB_LEN];
+	uint8_t tls_pin[DIGEST_LEN];
+	char url[URL_MAX_LEN + 1];
+	uint16_t suite;
+	uint32_t chunk_avg_min, chunk_avg_max;
+	int64_t issued;			/* seconds since 1970 */
+	int64_t use_by;
+	int64_t arrive_by;		/* the registration it makes must have come by then */
+	uint8_t secret[KEY_LEN];	/* BLAKE2b-256 keyed (subkey of the vault's key; credential id) */
+	uint8_t sig[SIGN_LEN];
+};
+extern const struct fmt_schema credential_schema;
+
+/* One decision of a vault: records/N, chained and signed. */
+enum record_type {
+	REC_VAULT_CREATED = 1,		/* body: vault_desc, encoded */
+	REC_CREDENTIAL_ISSUED = 2,	/* body: credential without its secret and signature (zeros) */
+	REC_MACHINE_REGISTERED = 3,	/* body: registration, encoded */
+	REC_UNCLAIMED = 4,		/* body: rec_image */
+	REC_CLAIMED = 5,		/* body: rec_image */
+	REC_IMAGE_RECEIVED = 6,		/* body: label, encoded */
+	REC_DISK_INGESTED = 7,		/* body: rec_disk */
+	REC_MANIFEST = 8,		/* body: manifest, encoded */
+	REC_SNAPSHOT_RECEIVED = 9,	/* body: envelope, encoded */
+	REC_DAMAGE_FOUND = 10,		/* body: rec_damage */
+	REC_KEY_COPIED = 11,		/* body: rec_note */
+	REC_KIT_READ = 12,		/* body: rec_note */
+	REC_PACK_QUARANTINED = 13,	/* body: rec_damage */
+	REC_CUSTODY = 14,		/* body: custody record, encoded */
+	REC_CLOCK = 15,			/* body: rec_note */
+	REC_TYPE_MAX = 63		/* a reader keeps types it does not know and says so */
+};
+
+struct record {
+	uint8_t vault_id[ID_LEN];
+	uint64_t number;		/* 1, 2, 3 … */
+	uint8_t previous[DIGEST_LEN];	/* BLAKE3 of the whole record before; zeros for the first */
+	uint16_t type;
+	int64_t time;			/* the vault's wall clock, nanoseconds since 1970 */
+	int64_t slow_clock;		/* LIFE: nanoseconds */
+	char actor[TEXT_MAX_LEN + 1];	/* who: "root@host", "machine NAME" */
+	struct fmt_view body;
+	uint8_t sig[SIGN_LEN];
+};
+extern const struct fmt_schema record_schema;
+
+struct rec_image {
+	uint8_t image_id[ID_LEN];
+	uint8_t machine_id[ID_LEN];
+	char short_name[SHORT_LEN + 1];
+	char why[TEXT_MAX_LEN + 1];
+	struct fmt_view registration;	/* as found on the disk; empty if there was none */
+};
+extern const struct fmt_schema rec_image_schema;
+
+struct rec_disk {
+	uint8_t image_id[ID_LEN];
+	uint32_t disk;
+	uint8_t statement[DIGEST_LEN];	/* digest of the disk statement */
+	uint32_t packs_whole;		/* packs taken byte for byte */
+	uint32_t packs_repacked;	/* packs written by the vault from parts of others */
+	uint64_t chunks_new, chunks_held, chunks_bad;
+	uint64_t bytes_stored;
+	uint8_t complete;		/* 1: every chunk of the index is held now */
+};
+extern const struct fmt_schema rec_disk_schema;
+
+struct rec_damage {
+	uint8_t pack_id[DIGEST_LEN];
+	uint32_t copy;			/* the n of ID.n */
+	char why[TEXT_MAX_LEN + 1];
+	struct fmt_view chunk_ids;	/* DIGEST_LEN each: whose copy there is bad; empty: all of the pack */
+};
+extern const struct fmt_schema rec_damage_schema;
+
+struct rec_note {
+	uint8_t machine_id[ID_LEN];	/* zeros: none */
+	char text[TEXT_MAX_LEN + 1];
+};
+extern const struct fmt_schema rec_note_schema;
+
+/* Custody: chained and signed by whoever did it. */
+enum custody_event {
+	CUSTODY_BUILT = 1, CUSTODY_CLOSED, CUSTODY_READ_BACK, CUSTODY_NOT_READ_BACK, CUSTODY_SEALED,
+	CUSTODY_SEALED_UNTESTED, CUSTODY_SHIPPED, CUSTODY_RECEIVED, CUSTODY_INGESTED, CUSTODY_REPAIRED,
+	CUSTODY_GAP, CUSTODY_RECEIPT, CUSTODY_HANDED_OFF, CUSTODY_WIPED, CUSTODY_RETURNED,
+	CUSTODY_CANCELLED, CUSTODY_LOST, CUSTODY_REOPENED, CUSTODY_OVERRIDE,
+	CUSTODY_EVENT_MAX
+};
+
+struct custody {
+	uint8_t image_id[ID_LEN];
+	uint8_t by_vault;		/* 1: the signer is a vault; 0: a machine */
+	uint8_t signer_id[ID_LEN];
+	uint8_t signer_pub[SIGN_PUB_LEN];
+	uint32_t number;		/* 1, 2, 3 … in this signer's log of this image */
+	uint8_t previous[DIGEST_LEN];	/* BLAKE3 of the whole record before; zeros for the first */
+	uint8_t event;
+	uint32_t disk;			/* 0: the image as a whole */
+	int64_t time;			/* nanoseconds since 1970 */
+	char note[TEXT_MAX_LEN + 1];
+	uint8_t sig[SIGN_LEN];
+};
+extern const struct fmt_schema custody_schema;
+
+/* The event in one word or two ("read back"); "?" if there is none such. */
+const char *custody_event_text(unsigned event);
+
+#endif
