@@ -29,7 +29,9 @@ enum journal_type {
 	JOURNAL_READ_BACK = 8,	/* disk u32: read back without error */
 	JOURNAL_MANIFEST = 9,	/* the manifest, encoded: the image is sealed */
 	JOURNAL_CANCELLED = 10,
-	JOURNAL_TYPE_MAX = 10
+	JOURNAL_SPILL = 11,	/* what u8 (LONG_*) | chunk id 32 | its plaintext: of the long entry in the next JOURNAL_ITEMS */
+	JOURNAL_SEALED = 12,	/* snapshot kept, set moved on: nothing is left to do */
+	JOURNAL_TYPE_MAX = 12
 };
 
 struct journal_record {
