@@ -1,0 +1,111 @@
+#ifndef SAMARA_FLOW_STATE_H
+#define SAMARA_FLOW_STATE_H
+
+/*
+ * A machine's state directory (0700): who it is, its keys at rest, what it
+ * trusts, its snapshots, images and jobs.  docs/operations.md lists the files.
+ *
+ *   identity domain member slots local.key local.slt regist trust vault.crd
+ *   lock                      taken while a snapshot is numbered and trust changes
+ *   sets/NAME/{lock,latest}   lock: one build of a set at a time; latest: see set_latest
+ *   snaps/NNNNNNNN.env        the envelope of each snapshot closed here
+ *   snaps/NNNNNNNN.rNN        its whole reference list
+ *   snaps/NNNNNNNN.itm        its listing as a journal of items: base of the next increment
+ *   images/rm4k/…             journal of a build, label-N, manifest, custody/
+ *   jobs/NNNNNNNN.json        jobs; runs/: temporary, cache/: may be deleted
+ */
+
+#include <stdint.h>
+
+#include "common/crypto/domain_keys.h"
+#include "formats/fmt_disk.h"
+#include "formats/fmt_machine.h"
+#include "formats/fmt_snapshot.h"
+#include "formats/fmt_vault.h"
+
+struct err;
+
+struct state {
+	int fd;				/* of the directory */
+	char path[4096];		/* as a person knows it */
+	struct identity id;
+	uint8_t *sign_secret;		/* 64 bytes, secret memory */
+	uint8_t machine_pub[SIGN_PUB_LEN];
+	/* Statements as bytes, and decoded (views point into the bytes). */
+	uint8_t *domain_bytes, *member_bytes, *slots_bytes, *regist_bytes;
+	size_t domain_len, member_len, slots_len, regist_len;
+	struct domain_desc domain;
+	struct membership member;
+	struct trust trust;		/* as read; believed after state_keys */
+};
+
+/**
+ * state_dir_choose(given, out, cap, e):
+ * The directory of --state ${given} (NULL: SAMARA_STATE, else /var/lib/samara
+ * for root, $XDG_STATE_HOME/samara or ~/.local/state/samara for others).
+ */
+int state_dir_choose(const char *given, char *out, size_t cap, struct err *e);
+
+/**
+ * state_open(path, e):
+ * Open the state of a registered machine and check that its parts belong
+ * together (identity, membership, domain).  NULL with ${e}: ERR_NO_STATE,
+ * ERR_STATE, ERR_PERMISSION.  Free with state_free (NULL is allowed).
+ */
+struct state *state_open(const char *path, struct err *e);
+void state_free(struct state *s);
+
+/**
+ * state_keys(s, e):
+ * The domain's keys from the local slot, and the trust state checked with
+ * them (slots generation, vault).  NULL with ${e}: ERR_NO_PASSPHRASE where no
+ * local slot is kept, ERR_STATE.  Free with domain_keys_free.
+ */
+struct domain_keys *state_keys(struct state *s, struct err *e);
+
+/**
+ * state_trust_save(s, k, e): write s->trust, authenticated, durably, in place
+ * of the old one.  The state's lock must be held.
+ */
+int state_trust_save(struct state *s, const struct domain_keys *k, struct err *e);
+
+/* The state's lock, waiting for it (short steps only).  Descriptor to close, or -1. */
+int state_lock(struct state *s, struct err *e);
+
+/**
+ * set_lock(s, set, e): one build of a set at a time.  Descriptor to close, or
+ * -1 with ERR_BUSY.  Makes sets/NAME.  ${set} is 1 .. 64 of letters, digits, '-', '_', '.'.
+ */
+int set_lock(struct state *s, const char *set, struct err *e);
+
+/**
+ * set_latest(s, set, seq, e): number of the newest snapshot of the set that
+ * stands in a sealed image and is the merge base; 0 none.  set_latest_save
+ * replaces it durably (0: none).
+ */
+int set_latest(struct state *s, const char *set, uint64_t *seq, struct err *e);
+int set_latest_save(struct state *s, const char *set, uint64_t seq, struct err *e);
+
+/* The envelope of snapshot ${seq}, signature checked.  0, 1 not there, -1. */
+int state_envelope(struct state *s, uint64_t seq, uint8_t **bytes, size_t *len, struct envelope *env, struct err *e);
+
+/* Highest snapshot number in snaps/ (0: none). */
+int state_highest(struct state *s, uint64_t *seq, struct err *e);
+
+/* Short names (lower case) of images in the state; free with dir_list_free. */
+int state_images(struct state *s, char ***names, size_t *n, struct err *e);
+
+/*
+ * Jobs: a record of each long run in jobs/NNNNNNNN.json, for `jobs` and `status`.
+ */
+struct job;
+/* A new job of ${kind} ("build", "restore"); NULL with ${e}. */
+struct job *job_start(struct state *s, const char *kind, const char *what, struct err *e);
+uint64_t job_number(const struct job *j);
+/* A warning: kept in the job's file (in order, spooled as it comes). Thread safe. */
+void job_warn(struct job *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+uint64_t job_warnings(const struct job *j);
+/* Ends it: ${exit} status, a closing line.  Frees ${j}. */
+void job_end(struct job *j, int exit, const char *result);
+
+#endif
