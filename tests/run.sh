@@ -1,0 +1,266 @@
+#!/bin/sh
+# sh tests/run.sh [--only PART]... [--skip PART]... [--jobs N]
+#
+# Builds samara with sanitizers and runs every test; installs what is missing
+# first (Debian 12, as root; otherwise names it and stops with 2).  The parts:
+#
+#   unit      the CMocka programs, under AddressSanitizer and UBSan
+#   clang     everything compiles with clang without a warning
+#   fuzz      each decoder's fuzz target, a short fixed number of runs
+#   tsan      the tests that use threads, under ThreadSanitizer
+#   journey   tests/journey/*.sh with the release tools
+#   crash     crash states, release build
+#   check     tests/check/*.sh: floors, headers, symbols, names, documents
+#   package   the Debian packages, unpacked into a clean tree
+#
+# Each part builds in a directory of its own below build/.  The last line is
+# "ok N, failed M, skipped K (which)"; the exit status is 0 only if M is 0.
+set -eu
+unset CDPATH
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top"
+exec </dev/null
+
+parts='unit clang fuzz tsan journey crash check package'
+only='' skip=''
+jobs=$(nproc 2>/dev/null || echo 2)
+[ "$jobs" -le 8 ] || jobs=8
+
+usage() {
+	sed -n '2,/^set -eu/{/^set -eu/d;s/^# \{0,1\}//;p;}' "$top/tests/run.sh"
+}
+part_known() {
+	case " $parts " in
+	*" $1 "*) ;;
+	*) echo "tests/run.sh: no part called \"$1\"; there are: $parts" >&2; exit 2 ;;
+	esac
+}
+while [ $# -gt 0 ]; do
+	case $1 in
+	--only|--skip|--jobs)
+		[ $# -ge 2 ] || { usage >&2; exit 2; }
+		case $1 in
+		--only) part_known "$2"; only="$only $2" ;;
+		--skip) part_known "$2"; skip="$skip $2" ;;
+		--jobs) jobs=$2 ;;
+		esac
+		shift 2 ;;
+	--help|-h) usage; exit 0 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+done
+
+# Nothing of the person who runs this leaks into the tests.
+for v in $(env | sed -n 's/^\(SAMARA_[A-Z_]*\)=.*/\1/p'); do
+	unset "$v"
+done
+export LC_ALL=C.UTF-8 CMOCKA_MESSAGE_OUTPUT=STDOUT
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+
+log=$top/build/log
+mkdir -p "$log"
+n_ok=0 n_failed=0 n_skipped=0 skipped='' failed=''
+now() { date +%s; }
+began=$(now)
+
+# result ok|failed|skipped COUNT NAME [WHY]
+result() {
+	case $1 in
+	ok)	n_ok=$((n_ok + $2)) ;;
+	failed)	n_failed=$((n_failed + $2))
+		failed="$failed${failed:+, }$3" ;;
+	skipped) n_skipped=$((n_skipped + $2))
+		skipped="$skipped${skipped:+, }$3${4:+: $4}" ;;
+	esac
+}
+
+# say STATE NAME [NOTE]: one line for one thing that was tried
+say() {
+	printf '%-8s%s%s\n' "$1" "$2" "${3:+  ($3)}"
+}
+
+# one STATE NAME [NOTE]: say it and count it
+one() {
+	say "$@"
+	result "$1" 1 "$2" "${3:-}"
+}
+
+# build PRESET [cmake -D...] [-- TARGET...]: configure and build; the log's end on failure
+build() {
+	build_preset=$1
+	shift
+	build_log=$log/build-$build_preset.log
+	build_args=''
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		build_args="$build_args $1"
+		shift
+	done
+	[ $# -eq 0 ] || shift
+	# shellcheck disable=SC2086 # -D options without blanks
+	if cmake --preset "$build_preset" -DSAMARA_WERROR=ON $build_args >"$build_log" 2>&1 &&
+	    cmake --build --preset "$build_preset" -j "$jobs" ${1:+--target "$@"} >>"$build_log" 2>&1; then
+		return 0
+	fi
+	grep -nE 'error|warning|FAILED|undefined reference|Missing' "$build_log" | head -n 20 || true
+	tail -n 15 "$build_log"
+	return 1
+}
+
+# tally LOG: add up what the programs in a LastTest.log said.  A CMocka program
+# counts each of its tests, any other program counts as one.
+tally() {
+	awk '
+	function close_program() {
+		if (name == "") return
+		f = 0; for (t in bad) f++
+		s = 0; for (t in left) { s++; print "S", name "/" t }
+		if (state == "skip") { print "S", name; name = ""; return }
+		if (state == "fail" && f == 0) f = 1
+		if (state == "pass" && good == 0 && s == 0) good = 1
+		print "N", good + 0, f
+		if (state == "fail") print "F", name
+		name = ""
+	}
+	/^[0-9]+\/[0-9]+ Test: / {
+		close_program(); name = $3; good = 0; state = "fail"
+		delete bad; delete left; next
+	}
+	/\[       OK \]/ { good++ }
+	/\[  FAILED  \]/ && !/test\(s\)/ { sub(/.*\[  FAILED  \] /, ""); bad[$0] = 1 }
+	/\[  SKIPPED \]/ && !/test\(s\)/ { sub(/.*\[  SKIPPED \] /, ""); left[$0] = 1 }
+	/^Test Passed\./ { state = "pass" }
+	/^Test Skipped\./ { state = "skip" }
+	END { close_program() }' "$1"
+}
+
+# programs BUILD-DIR ctest-options...: run registered tests and count them
+programs() {
+	programs_dir=$1
+	shift
+	rm -f "$programs_dir/Testing/Temporary/LastTest.log"
+	ctest --test-dir "$programs_dir" -j "$jobs" --output-on-failure --no-tests=ignore "$@" || true
+	[ -e "$programs_dir/Testing/Temporary/LastTest.log" ] || return 0
+	tally "$programs_dir/Testing/Temporary/LastTest.log" >"$log/tally"
+	while read -r kind a b; do
+		case $kind in
+		N) result ok "$a" - ; n_failed=$((n_failed + b)) ;;
+		S) result skipped 1 "$a" ;;
+		F) failed="$failed${failed:+, }$a" ;;
+		esac
+	done <"$log/tally"
+}
+
+# script NAME COMMAND...: a test that is a program; 77 is "skipped", its last line the reason
+script() {
+	script_name=$1
+	shift
+	script_log=$log/$(echo "$script_name" | tr '/ ' '--').log
+	script_began=$(now)
+	script_rc=0
+	"$@" >"$script_log" 2>&1 || script_rc=$?
+	case $script_rc in
+	0)	one ok "$script_name" "$(($(now) - script_began)) s" ;;
+	77)	one skipped "$script_name" "$(tail -n 1 "$script_log")" ;;
+	*)	one failed "$script_name" "exit $script_rc, all of it in build/log/${script_log##*/}"
+		tail -n 40 "$script_log" | sed 's/^/    /' ;;
+	esac
+}
+
+part_unit() {
+	build asan || { one failed "unit: build with AddressSanitizer"; return; }
+	programs build/asan
+}
+
+part_clang() {
+	if build clang; then
+		one ok "clang: builds without a warning"
+	else
+		one failed "clang: build"
+	fi
+}
+
+part_fuzz() {
+	ls tests/fuzz/fuzz_*.c >/dev/null 2>&1 || return 0
+	build fuzz -DSAMARA_TESTS=ON -- fuzz_targets || { one failed "fuzz: build"; return; }
+	for target in build/fuzz/tests/fuzz/fuzz_*; do
+		if [ ! -f "$target" ] || [ ! -x "$target" ]; then continue; fi
+		name=${target##*/}
+		mkdir -p "build/fuzz/found/$name"
+		corpus=tests/fuzz/corpus/$name
+		[ -d "$corpus" ] || corpus=''
+		# shellcheck disable=SC2086 # may be empty
+		script "fuzz $name" "$target" -runs="${FUZZ_RUNS:-20000}" -seed=1 -max_len=65536 -timeout=20 \
+		    -artifact_prefix="build/fuzz/found/$name-" "build/fuzz/found/$name" $corpus
+	done
+}
+
+part_tsan() {
+	cmake --preset tsan -DSAMARA_WERROR=ON >"$log/build-tsan.log" 2>&1 ||
+	    { tail -n 15 "$log/build-tsan.log"; one failed "tsan: configure"; return; }
+	threaded=$(ctest --test-dir build/tsan -N -L tsan | sed -n 's/^ *Test *#[0-9]*: *//p')
+	[ -n "$threaded" ] || return 0
+	# shellcheck disable=SC2086 # a list of names
+	build tsan -- $threaded || { one failed "tsan: build"; return; }
+	programs build/tsan -L tsan
+}
+
+need_release() {
+	[ -z "${release_built:-}" ] || return "$release_built"
+	release_built=0
+	build release || release_built=1
+	return "$release_built"
+}
+
+part_journey() {
+	need_release || { one failed "journey: release build"; return; }
+	for journey in tests/journey/*.sh; do
+		[ -e "$journey" ] || continue
+		name=${journey##*/}
+		script "journey ${name%.sh}" sh tests/with-tools.sh build/release "$journey"
+	done
+}
+
+part_crash() {
+	need_release || { one failed "crash: release build"; return; }
+	programs build/release -L crash
+}
+
+part_check() {
+	need_release || { one failed "check: release build"; return; }
+	for check in tests/check/*.sh; do
+		name=${check##*/}
+		[ "$name" != packaging.sh ] || continue
+		script "check ${name%.sh}" sh tests/with-tools.sh build/release "$check"
+	done
+}
+
+part_package() {
+	need_release || { one failed "package: release build"; return; }
+	script "package" sh tests/with-tools.sh build/release tests/check/packaging.sh
+}
+
+# shellcheck source=cmake/packages.sh
+. "$top/cmake/packages.sh"
+packages_need build test || exit 2
+
+for part in $parts; do
+	case " $only " in
+	'  ' | *" $part "*) ;;
+	*) continue ;;
+	esac
+	case " $skip " in
+	*" $part "*) result skipped 1 "$part" "asked for"; continue ;;
+	esac
+	part_began=$(now)
+	printf '== %s\n' "$part"
+	"part_$part"
+	printf '== %s: %d s\n' "$part" "$(($(now) - part_began))"
+done
+
+took=$(($(now) - began))
+printf 'took %d min %d s\n' $((took / 60)) $((took % 60))
+[ -z "$failed" ] || printf 'failed: %s\n' "$failed"
+printf 'ok %d, failed %d, skipped %d%s\n' "$n_ok" "$n_failed" "$n_skipped" "${skipped:+ ($skipped)}"
+[ "$n_failed" -eq 0 ]
