@@ -1,15 +1,14 @@
 #include "formats/fmt_disk.h"
 
+#include "formats/names.h"
+
 static enum fmt_status
 label_check(const void *value)
 {
 	const struct label *l = value;
 
-	for (size_t i = 0; i < SHORT_LEN; i++)
-		if (!((l->short_name[i] >= 'A' && l->short_name[i] <= 'Z') ||
-		    (l->short_name[i] >= '0' && l->short_name[i] <= '9')))
-			return FMT_RANGE;
-	return FMT_OK;
+	return short_name_is_valid(l->short_name) && vault_name_is_valid(l->vault_name) &&
+	    machine_name_is_valid(l->machine_name) ? FMT_OK : FMT_RANGE;
 }
 
 static const struct fmt_field label_fields[] = {
@@ -54,7 +53,7 @@ index_part_decode(struct index_part *h, const uint8_t *in, size_t len)
 		return FMT_MAGIC;
 	if (version != 1)
 		return FMT_VERSION;
-	if (zero != 0 || disk == 0 || disk > DISKS_MAX || n > PART_LEN_MAX)
+	if (zero != 0 || part >= PARTS_MAX || disk == 0 || disk > DISKS_MAX || n > PART_LEN_MAX)
 		return FMT_RANGE;
 	h->part = part;
 	memcpy(h->image_id, image, ID_LEN);
@@ -107,6 +106,16 @@ const struct fmt_field manifest_disk_fields[] = {
 };
 const size_t manifest_disk_nfields = sizeof(manifest_disk_fields) / sizeof(manifest_disk_fields[0]);
 
+static bool
+is_zero(const uint8_t *p, size_t n)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= p[i];
+	return any == 0;
+}
+
 static enum fmt_status
 manifest_check(const void *value)
 {
@@ -115,6 +124,10 @@ manifest_check(const void *value)
 	uint32_t last = 0;
 	enum fmt_status st;
 
+	if (!short_name_is_valid(m->short_name))
+		return FMT_RANGE;
+	if (m->envelopes.len > 0 && !is_zero(m->carried, DIGEST_LEN))
+		return FMT_CONTRADICTION;
 	for (size_t i = 0; i < list_count(m->disks, MANIFEST_DISK_LEN); i++) {
 		if ((st = element_get(manifest_disk_fields, manifest_disk_nfields, m->disks, i, &d)) != FMT_OK)
 			return st;

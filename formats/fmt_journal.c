@@ -1,5 +1,7 @@
 #include "formats/fmt_journal.h"
 
+#include "formats/names.h"
+
 static const char journal_magic[8] = { 'S', 'A', 'M', 'J', 'R', 'N', 'L', '\n' };
 
 enum fmt_status
@@ -76,6 +78,8 @@ journal_begin_check(const void *value)
 {
 	const struct journal_begin *b = value;
 
+	if (!short_name_is_valid(b->short_name))
+		return FMT_RANGE;
 	return rows_are_whole(b->paths) != FMT_OK ? FMT_RANGE : rows_are_whole(b->excludes);
 }
 

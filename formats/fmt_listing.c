@@ -4,6 +4,7 @@ static const char leaf_magic[8] = { 'S', 'A', 'M', 'L', 'I', 'S', 'T', '\n' };
 static const char node_magic[8] = { 'S', 'A', 'M', 'L', 'I', 'D', 'X', '\n' };
 static const char spill_magic[8] = { 'S', 'A', 'M', 'S', 'P', 'I', 'L', '\n' };
 
+#define NODE_ROW_MIN	(DIGEST_LEN + 8 + 2 + 1 + 1)	/* a row for "/" */
 #define ENTRY_FIXED	(1 + 1 + 2 + 4 + 4 + 4 + 8 + 4 + 8 + 4 + 8 + 8 + 4 + 2 + 4 + 4)
 
 void
@@ -45,8 +46,13 @@ xattr_next(struct rd *r, struct fmt_view *name, struct fmt_view *value)
 void
 xattr_put(struct wr *w, struct fmt_view name, struct fmt_view value)
 {
+	if (name.len == 0 || name.len > XATTR_NAME_MAX_LEN || memchr(name.p, 0, name.len) != NULL ||
+	    value.len > XATTR_VALUE_MAX) {
+		w->bad = true;
+		return;
+	}
 	wr_u8(w, (uint8_t)name.len);
-	wr_bytes(w, name.p, (uint8_t)name.len);
+	wr_bytes(w, name.p, name.len);
 	wr_u32(w, value.len);
 	wr_bytes(w, value.p, value.len);
 }
@@ -134,6 +140,8 @@ extents_check(const struct entry *e)
 	struct extent x;
 	uint64_t sum = 0;
 
+	if (e->extents.len % EXTENT_LEN != 0)
+		return FMT_RANGE;
 	for (size_t i = 0; i < e->extents.len / EXTENT_LEN; i++) {
 		extent_get(e->extents.p + i * EXTENT_LEN, &x);
 		if (x.len == 0 || x.len > (uint64_t)INT64_MAX - sum)
@@ -154,9 +162,28 @@ spill_read(struct rd *r, struct spill *s)
 	s->levels = rd_u8(r);
 	s->len = rd_u64(r);
 	rd_copy(r, s->id, DIGEST_LEN);
-	if (r->bad)
-		return FMT_SHORT;
-	return s->levels > SPILL_LEVELS_MAX || s->len == 0 || s->len > SPILL_LEN_MAX ? FMT_RANGE : FMT_OK;
+	return r->bad ? FMT_SHORT : FMT_OK;
+}
+
+static bool
+spill_fits(const struct spill *s)
+{
+	return s->levels <= SPILL_LEVELS_MAX && s->len > 0 && s->len <= SPILL_LEN_MAX;
+}
+
+/* What stands below an entry, beside the entry itself. */
+static enum fmt_status
+longs_check(const struct entry *e)
+{
+	if ((e->longs & ~(LONG_EXTENTS | LONG_XATTRS)) != 0)
+		return FMT_RANGE;
+	if (((e->longs & LONG_EXTENTS) != 0 && e->extents.len != 0) ||
+	    ((e->longs & LONG_XATTRS) != 0 && e->xattrs.len != 0))
+		return FMT_CONTRADICTION;
+	if ((e->longs & LONG_EXTENTS) != 0 &&
+	    (!spill_fits(&e->long_extents) || e->long_extents.len % EXTENT_LEN != 0))
+		return FMT_RANGE;
+	return (e->longs & LONG_XATTRS) != 0 && !spill_fits(&e->long_xattrs) ? FMT_RANGE : FMT_OK;
 }
 
 static enum fmt_status
@@ -175,11 +202,8 @@ entry_check(const struct entry *e)
 		return FMT_CONTRADICTION;
 	if (e->target.len > 0 && memchr(e->target.p, 0, e->target.len) != NULL)
 		return FMT_RANGE;
-	if (((e->longs & LONG_EXTENTS) != 0 && e->extents.len != 0) ||
-	    ((e->longs & LONG_XATTRS) != 0 && e->xattrs.len != 0))
-		return FMT_CONTRADICTION;
-	if ((e->longs & LONG_EXTENTS) != 0 && e->long_extents.len % EXTENT_LEN != 0)
-		return FMT_RANGE;
+	if ((st = longs_check(e)) != FMT_OK)
+		return st;
 	if ((st = xattrs_check(e->xattrs)) != FMT_OK)
 		return st;
 	return extents_check(e);
@@ -220,8 +244,6 @@ entry_read(const uint8_t *in, size_t len, struct entry *e)
 	view_rd(&r, (size_t)n * EXTENT_LEN, &e->extents);
 	if (r.bad)
 		return FMT_SHORT;
-	if ((e->longs & ~(LONG_EXTENTS | LONG_XATTRS)) != 0)
-		return FMT_RANGE;
 	if ((e->longs & LONG_EXTENTS) != 0 && (st = spill_read(&r, &e->long_extents)) != FMT_OK)
 		return st;
 	if ((e->longs & LONG_XATTRS) != 0 && (st = spill_read(&r, &e->long_xattrs)) != FMT_OK)
@@ -231,13 +253,12 @@ entry_read(const uint8_t *in, size_t len, struct entry *e)
 	return entry_check(e);
 }
 
-enum fmt_status
-item_next(struct rd *r, struct item *it)
+static enum fmt_status
+item_read(struct rd *r, struct item *it)
 {
 	uint32_t n;
 	const uint8_t *p;
 
-	memset(it, 0, sizeof(*it));
 	it->tag = rd_u8(r);
 	if (r->bad)
 		return FMT_SHORT;
@@ -256,6 +277,17 @@ item_next(struct rd *r, struct item *it)
 	if (p == NULL)
 		return FMT_SHORT;
 	return entry_read(p, n, &it->entry);
+}
+
+enum fmt_status
+item_next(struct rd *r, struct item *it)
+{
+	enum fmt_status st;
+
+	memset(it, 0, sizeof(*it));
+	if ((st = item_read(r, it)) != FMT_OK)
+		memset(it, 0, sizeof(*it));
+	return st;
 }
 
 static void
@@ -389,7 +421,7 @@ node_decode(const uint8_t *in, size_t len, struct rd *r, unsigned *level, uint32
 	if (st != FMT_OK)
 		return st;
 	*level = l;
-	return l == 0 || l > LISTING_LEVELS_MAX || *n == 0 || len > LISTING_CHUNK_MAX || *n > len / 43 ? FMT_RANGE : FMT_OK;
+	return l == 0 || l > LISTING_LEVELS_MAX || *n == 0 || len > LISTING_CHUNK_MAX || *n > len / NODE_ROW_MIN ? FMT_RANGE : FMT_OK;
 }
 
 void
@@ -398,24 +430,35 @@ node_head_encode(uint8_t out[NODE_HEAD_LEN], unsigned level, uint32_t rows)
 	head_encode(node_magic, out, level, rows);
 }
 
+static bool
+index_row_fits(const struct index_row *row)
+{
+	return path_is_valid(row->path) && (row->name.len == 0 || name_is_valid(row->name));
+}
+
 enum fmt_status
 index_row_next(struct rd *r, struct index_row *row)
 {
+	enum fmt_status st;
+
 	memset(row, 0, sizeof(*row));
 	rd_copy(r, row->child, DIGEST_LEN);
 	row->entries = rd_u64(r);
 	view_rd(r, rd_u16(r), &row->path);
 	view_rd(r, rd_u8(r), &row->name);
-	if (r->bad)
-		return FMT_SHORT;
-	if (!path_is_valid(row->path) || (row->name.len > 0 && !name_is_valid(row->name)))
-		return FMT_RANGE;
-	return FMT_OK;
+	st = r->bad ? FMT_SHORT : index_row_fits(row) ? FMT_OK : FMT_RANGE;
+	if (st != FMT_OK)
+		memset(row, 0, sizeof(*row));
+	return st;
 }
 
 void
 index_row_put(struct wr *w, const struct index_row *row)
 {
+	if (!index_row_fits(row)) {
+		w->bad = true;
+		return;
+	}
 	wr_bytes(w, row->child, DIGEST_LEN);
 	wr_u64(w, row->entries);
 	wr_u16(w, (uint16_t)row->path.len);

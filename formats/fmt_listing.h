@@ -69,9 +69,11 @@ extent_is_hole(const struct extent *x)
 
 /**
  * xattr_next(r, name, value):
- * The next row at ${r}.  FMT_OK; FMT_SHORT at the end or where it is cut; FMT_RANGE.
+ * The next row at ${r}.  FMT_OK; FMT_SHORT at the end or where it is cut;
+ * FMT_RANGE.  Order is not looked at.
  */
 enum fmt_status xattr_next(struct rd *r, struct fmt_view *name, struct fmt_view *value);
+/* Append a row; w->bad is set where there is no room or xattr_next would not take it. */
 void xattr_put(struct wr *w, struct fmt_view name, struct fmt_view value);
 
 /*
@@ -95,10 +97,12 @@ enum fmt_status leaf_decode(const uint8_t *in, size_t len, struct rd *r, uint32_
 /**
  * item_next(r, it):
  * The next item at ${r}: everything in it checked (names, counts, xattr rows,
- * extents summing to the size where they are not long).  Views point into the input.
+ * extents summing to the size where they are not long).  Views point into the
+ * input; on any status but FMT_OK ${it} is all zero.
  */
 enum fmt_status item_next(struct rd *r, struct item *it);
 void leaf_head_encode(uint8_t out[LEAF_HEAD_LEN], uint32_t items);
+/* Append a directory item; w->bad is set where there is no room or ${path} is not valid. */
 void item_dir_put(struct wr *w, struct fmt_view path);
 /* Append an entry item; w->bad is set where there is no room or the entry is not encodable. */
 void item_entry_put(struct wr *w, const struct entry *e);
@@ -117,8 +121,10 @@ struct index_row {
 	struct fmt_view path, name;
 };
 enum fmt_status node_decode(const uint8_t *in, size_t len, struct rd *r, unsigned *level, uint32_t *n);
+/* The next row at ${r}, names checked; on any status but FMT_OK ${row} is all zero. */
 enum fmt_status index_row_next(struct rd *r, struct index_row *row);
 void node_head_encode(uint8_t out[NODE_HEAD_LEN], unsigned level, uint32_t rows);
+/* Append a row; w->bad is set where there is no room or index_row_next would not take it. */
 void index_row_put(struct wr *w, const struct index_row *row);
 
 /*

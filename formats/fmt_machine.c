@@ -1,5 +1,7 @@
 #include "formats/fmt_machine.h"
 
+#include "formats/names.h"
+
 static enum fmt_status
 domain_desc_check(const void *value)
 {
@@ -22,6 +24,14 @@ const struct fmt_schema domain_desc_schema = {
 	FMT_FIELDS(domain_desc_fields), domain_desc_check
 };
 
+static enum fmt_status
+membership_check(const void *value)
+{
+	const struct membership *m = value;
+
+	return machine_name_is_valid(m->machine_name) ? FMT_OK : FMT_RANGE;
+}
+
 static const struct fmt_field membership_fields[] = {
 	FMT_BYTES(membership, domain_pub),
 	FMT_BYTES(membership, machine_id),
@@ -33,8 +43,16 @@ static const struct fmt_field membership_fields[] = {
 const struct fmt_schema membership_schema = {
 	"membership", "SAMMEMB\n", 1, "samara membership v1",
 	sizeof(struct membership), offsetof(struct membership, sig),
-	FMT_FIELDS(membership_fields), NULL
+	FMT_FIELDS(membership_fields), membership_check
 };
+
+static enum fmt_status
+identity_check(const void *value)
+{
+	const struct identity *i = value;
+
+	return machine_name_is_valid(i->machine_name) ? FMT_OK : FMT_RANGE;
+}
 
 static const struct fmt_field identity_fields[] = {
 	FMT_BYTES(identity, machine_id),
@@ -44,7 +62,7 @@ static const struct fmt_field identity_fields[] = {
 };
 const struct fmt_schema identity_schema = {
 	"machine identity", "SAMIDEN\n", 1, NULL,
-	sizeof(struct identity), 0, FMT_FIELDS(identity_fields), NULL
+	sizeof(struct identity), 0, FMT_FIELDS(identity_fields), identity_check
 };
 
 const struct fmt_field slot_fields[] = {
@@ -89,6 +107,14 @@ const struct fmt_schema slot_header_schema = {
 	sizeof(struct slot_header), 0, FMT_FIELDS(slot_header_fields), slot_header_check
 };
 
+static enum fmt_status
+registration_check(const void *value)
+{
+	const struct registration *r = value;
+
+	return machine_name_is_valid(r->machine_name) ? FMT_OK : FMT_RANGE;
+}
+
 static const struct fmt_field registration_fields[] = {
 	FMT_BYTES(registration, credential_id),
 	FMT_BYTES(registration, vault_id),
@@ -104,8 +130,16 @@ static const struct fmt_field registration_fields[] = {
 const struct fmt_schema registration_schema = {
 	"registration", "SAMREGI\n", 1, "samara registration v1",
 	sizeof(struct registration), offsetof(struct registration, sig),
-	FMT_FIELDS(registration_fields), NULL
+	FMT_FIELDS(registration_fields), registration_check
 };
+
+static enum fmt_status
+kit_check(const void *value)
+{
+	const struct kit *k = value;
+
+	return vault_name_is_valid(k->vault_name) && machine_name_is_valid(k->machine_name) ? FMT_OK : FMT_RANGE;
+}
 
 static const struct fmt_field kit_fields[] = {
 	FMT_STR(kit, vault_name, 2),
@@ -122,8 +156,16 @@ static const struct fmt_field kit_fields[] = {
 };
 const struct fmt_schema kit_schema = {
 	"recovery kit", "SAMKIT1\n", 1, NULL,
-	sizeof(struct kit), 0, FMT_FIELDS(kit_fields), NULL
+	sizeof(struct kit), 0, FMT_FIELDS(kit_fields), kit_check
 };
+
+static enum fmt_status
+trust_check(const void *value)
+{
+	const struct trust *t = value;
+
+	return vault_name_is_valid(t->vault_name) ? FMT_OK : FMT_RANGE;
+}
 
 static const struct fmt_field trust_fields[] = {
 	FMT_BYTES(trust, vault_id),
@@ -141,5 +183,5 @@ static const struct fmt_field trust_fields[] = {
 };
 const struct fmt_schema trust_schema = {
 	"trust state", "SAMTRST\n", 1, NULL,
-	sizeof(struct trust), 0, FMT_FIELDS(trust_fields), NULL
+	sizeof(struct trust), 0, FMT_FIELDS(trust_fields), trust_check
 };

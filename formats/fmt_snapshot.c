@@ -41,6 +41,8 @@ snapshot_root_check(const void *value)
 	struct filesystem fs;
 	uint32_t n = 0;
 
+	if (s->files > s->entries)
+		return FMT_CONTRADICTION;
 	while (r.left > 0) {
 		if (filesystem_next(&r, &fs) != FMT_OK || ++n > FILESYSTEMS_MAX)
 			return FMT_RANGE;
@@ -106,12 +108,16 @@ filesystem_next(struct rd *r, struct filesystem *fs)
 void
 filesystem_put(struct wr *w, const struct filesystem *fs)
 {
+	if (fs->type.len > 255 || fs->uuid.len > 255 || fs->path.len > PATH_LEN_MAX) {
+		w->bad = true;
+		return;
+	}
 	wr_u8(w, (uint8_t)fs->type.len);
-	wr_bytes(w, fs->type.p, (uint8_t)fs->type.len);
+	wr_bytes(w, fs->type.p, fs->type.len);
 	wr_u8(w, (uint8_t)fs->uuid.len);
-	wr_bytes(w, fs->uuid.p, (uint8_t)fs->uuid.len);
+	wr_bytes(w, fs->uuid.p, fs->uuid.len);
 	wr_u16(w, (uint16_t)fs->path.len);
-	wr_bytes(w, fs->path.p, (uint16_t)fs->path.len);
+	wr_bytes(w, fs->path.p, fs->path.len);
 	wr_u64(w, fs->subvolume);
 }
 
@@ -120,11 +126,16 @@ static const char refs_magic[8] = { 'S', 'A', 'M', 'R', 'E', 'F', 'S', '\n' };
 static enum fmt_status
 refs_head_check(const struct refs_head *h)
 {
+	static const uint8_t none[DIGEST_LEN];
 	uint64_t ids, parts;
 
 	if (h->kind > REFS_DELTA || h->count > REFS_MAX || h->added > REFS_MAX || h->removed > REFS_MAX)
 		return FMT_RANGE;
 	if (h->kind == REFS_WHOLE && (h->added != h->count || h->removed != 0))
+		return FMT_CONTRADICTION;
+	if (h->kind == REFS_WHOLE && memcmp(h->base, none, DIGEST_LEN) != 0)
+		return FMT_RANGE;
+	if (h->added > h->count)
 		return FMT_CONTRADICTION;
 	ids = h->added + h->removed;
 	parts = ids == 0 ? 1 : (ids + REFS_PART_IDS - 1) / REFS_PART_IDS;

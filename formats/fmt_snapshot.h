@@ -68,6 +68,7 @@ struct filesystem {
  * the end (r->left == 0) or where it is cut, FMT_RANGE.
  */
 enum fmt_status filesystem_next(struct rd *r, struct filesystem *fs);
+/* Append a row; w->bad is set where there is no room or a part is too long. */
 void filesystem_put(struct wr *w, const struct filesystem *fs);
 
 /*

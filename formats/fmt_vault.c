@@ -1,5 +1,7 @@
 #include "formats/fmt_vault.h"
 
+#include "formats/names.h"
+
 static enum fmt_status
 sizes_check(uint32_t lo, uint32_t hi)
 {
@@ -11,6 +13,8 @@ vault_desc_check(const void *value)
 {
 	const struct vault_desc *d = value;
 
+	if (!vault_name_is_valid(d->name))
+		return FMT_RANGE;
 	return sizes_check(d->chunk_avg_min, d->chunk_avg_max);
 }
 
@@ -63,6 +67,9 @@ credential_check(const void *value)
 {
 	const struct credential *c = value;
 
+	if (!vault_name_is_valid(c->vault_name) ||
+	    (c->machine_name[0] != 0 && !machine_name_is_valid(c->machine_name)))
+		return FMT_RANGE;
 	return sizes_check(c->chunk_avg_min, c->chunk_avg_max);
 }
 
@@ -107,6 +114,14 @@ const struct fmt_schema record_schema = {
 	FMT_FIELDS(record_fields), NULL
 };
 
+static enum fmt_status
+rec_image_check(const void *value)
+{
+	const struct rec_image *r = value;
+
+	return short_name_is_valid(r->short_name) ? FMT_OK : FMT_RANGE;
+}
+
 static const struct fmt_field rec_image_fields[] = {
 	FMT_BYTES(rec_image, image_id),
 	FMT_BYTES(rec_image, machine_id),
@@ -116,7 +131,7 @@ static const struct fmt_field rec_image_fields[] = {
 };
 const struct fmt_schema rec_image_schema = {
 	"record of an image", "SAMRIMG\n", 1, NULL,
-	sizeof(struct rec_image), 0, FMT_FIELDS(rec_image_fields), NULL
+	sizeof(struct rec_image), 0, FMT_FIELDS(rec_image_fields), rec_image_check
 };
 
 static const struct fmt_field rec_disk_fields[] = {
