@@ -115,6 +115,7 @@ static const struct io_ops real = {
 	.mknodat = mknodat,
 	.fchownat = fchownat,
 	.fchmod = fchmod,
+	.fchmodat = fchmodat,
 	.utimensat = utimensat,
 	.listxattr = real_listxattr,
 	.getxattr = real_getxattr,
@@ -210,7 +211,9 @@ io_now_ns(void)
 int64_t
 io_now(void)
 {
-	return io_now_ns() / 1000000000;
+	int64_t ns = io_now_ns();
+
+	return ns / 1000000000 - (ns % 1000000000 < 0);	/* down, also before 1970 */
 }
 
 int64_t

@@ -49,6 +49,7 @@ struct io_ops {
 	int (*mknodat)(int dirfd, const char *path, mode_t mode, dev_t dev);
 	int (*fchownat)(int dirfd, const char *path, uid_t u, gid_t g, int flags);
 	int (*fchmod)(int fd, mode_t mode);
+	int (*fchmodat)(int dirfd, const char *path, mode_t mode, int flags);
 	int (*utimensat)(int dirfd, const char *path, const struct timespec t[2], int flags);
 	ssize_t (*listxattr)(const char *path, char *list, size_t n, int nofollow);
 	ssize_t (*getxattr)(const char *path, const char *name, void *v, size_t n, int nofollow);
