@@ -1,0 +1,224 @@
+#ifndef SAMARA_TESTS_FORMATS_STATEMENTS_H
+#define SAMARA_TESTS_FORMATS_STATEMENTS_H
+
+/* Every statement there is, and values of each that its schema accepts. */
+
+#include <stdio.h>
+
+#include "formats/fmt_disk.h"
+#include "formats/fmt_journal.h"
+#include "formats/fmt_listing.h"
+#include "formats/fmt_machine.h"
+#include "formats/fmt_snapshot.h"
+#include "formats/fmt_vault.h"
+
+#include "tests/unit/formats/bytes.h"
+
+static const struct fmt_schema *const statements[] = {
+	&domain_desc_schema, &membership_schema, &identity_schema, &slot_header_schema, &registration_schema,
+	&kit_schema, &trust_schema,
+	&vault_desc_schema, &vault_key_schema, &vault_key_wrapped_schema, &credential_schema, &record_schema,
+	&rec_image_schema, &rec_disk_schema, &rec_damage_schema, &rec_note_schema, &custody_schema,
+	&label_schema, &disk_statement_schema, &manifest_schema, &disk_keys_schema,
+	&envelope_schema, &snapshot_root_schema, &journal_begin_schema,
+};
+#define STATEMENTS	(sizeof(statements) / sizeof(statements[0]))
+
+/* Room for a value of any schema, and for what its views point at. */
+union statement_value {
+	_Alignas(16) uint8_t bytes[4096];
+	struct manifest manifest;
+	struct slot_header slot_header;
+	struct snapshot_root snapshot_root;
+};
+struct statement_room {
+	union statement_value value;
+	uint8_t data[4][2048];
+	size_t used;
+};
+#define STATEMENT_ROOM	16384	/* bytes that an encoded value from statement_fill takes, at most */
+
+static inline int
+field_is(const struct fmt_field *f, const char *name)
+{
+	return strcmp(f->name, name) == 0;
+}
+
+static inline void
+fill_number(const struct fmt_field *f, struct rng *r, uint8_t *at)
+{
+	uint64_t v = f->type == FT_I64 ? rng_next(r) : rng_from(r, f->min, f->max);
+	uint8_t b[8];
+
+	if (field_is(f, "chunk_avg_min"))
+		v = CHUNK_AVG_MIN << rng_next(r) % 3;
+	else if (field_is(f, "chunk_avg_max"))
+		v = CHUNK_AVG_MAX >> rng_next(r) % 3;
+	else if (field_is(f, "chunk_avg"))
+		v = CHUNK_AVG_MIN << rng_next(r) % 6;
+	else if (field_is(f, "files"))
+		v &= 0xffff;
+	else if (field_is(f, "entries"))
+		v |= 0x10000;
+	le64_put(b, v);
+	if (f->size == 1)
+		*at = b[0];
+	else if (f->size == 2)
+		memcpy(at, &(uint16_t){ le16_get(b) }, 2);
+	else if (f->size == 4)
+		memcpy(at, &(uint32_t){ le32_get(b) }, 4);
+	else
+		memcpy(at, &v, 8);
+}
+
+static inline void
+fill_text(const struct fmt_field *f, struct rng *r, uint8_t *at)
+{
+	static const char capitals[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	uint64_t n = rng_from(r, f->min, f->size);
+
+	if (field_is(f, "machine_name") && n == 1)
+		n = 2;
+	for (uint64_t i = 0; i < n; i++)
+		at[i] = (uint8_t)capitals[rng_next(r) % (i == 0 ? 26 : 36)];
+	at[n] = 0;
+}
+
+static inline void
+fill_slots(struct wr *w, struct rng *r, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		struct slot s;
+
+		rng_fill(r, &s, sizeof(s));
+		s.type = (uint8_t)rng_from(r, SLOT_PASSPHRASE, SLOT_LOCAL);
+		s.kdf_ops = rng_from(r, KDF_OPS_MIN, KDF_OPS_MAX);
+		s.kdf_mem = rng_from(r, KDF_MEM_MIN, KDF_MEM_MAX);
+		element_put(slot_fields, slot_nfields, w, &s);
+	}
+}
+
+static inline void
+fill_disks(struct wr *w, struct rng *r, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		struct manifest_disk d = { .disk = (uint32_t)(i * 3 + 1), .replaces = (uint32_t)rng_from(r, 0, DISKS_MAX) };
+
+		rng_fill(r, d.statement, sizeof(d.statement));
+		element_put(manifest_disk_fields, manifest_disk_nfields, w, &d);
+	}
+}
+
+/* Elements in rising order, whatever they are. */
+static inline void
+fill_rising(struct wr *w, struct rng *r, uint64_t n, size_t size)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		uint8_t e[64];
+
+		rng_fill(r, e, size);
+		e[0] = (uint8_t)i;
+		wr_bytes(w, e, size);
+	}
+}
+
+static inline void
+fill_paths(struct wr *w, struct rng *r, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		char path[32];
+		int len = snprintf(path, sizeof(path), "/p/%u", (unsigned)rng_next(r));
+
+		wr_u16(w, (uint16_t)len);
+		wr_bytes(w, path, (size_t)len);
+	}
+}
+
+static inline void
+fill_filesystems(struct wr *w, struct rng *r, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		struct filesystem fs = { .type = view_of("ext4", 4), .uuid = view_of("0123-4567", i % 10),
+			.path = view_of("/mnt/a", 6), .subvolume = rng_next(r) };
+
+		filesystem_put(w, &fs);
+	}
+}
+
+static inline void
+fill_view(const struct fmt_field *f, struct rng *r, struct statement_room *room, uint8_t *at)
+{
+	uint8_t *data = room->data[room->used++];
+	struct wr w = { .p = data, .left = sizeof(room->data[0]) };
+	uint64_t most = f->type == FT_LIST ? sizeof(room->data[0]) / f->size : 40;
+	uint64_t n = rng_from(r, f->min, f->max < most ? f->max : most);
+	struct fmt_view v;
+
+	if (field_is(f, "slots") && f->type == FT_LIST)
+		fill_slots(&w, r, n);
+	else if (field_is(f, "disks"))
+		fill_disks(&w, r, n);
+	else if (field_is(f, "paths") || field_is(f, "excludes"))
+		fill_paths(&w, r, n);
+	else if (field_is(f, "filesystems"))
+		fill_filesystems(&w, r, n);
+	else
+		fill_rising(&w, r, n, f->type == FT_LIST ? f->size : 1);
+	if (w.bad)
+		abort();
+	v = (struct fmt_view){ .p = data, .len = (uint32_t)(w.p - data) };
+	memcpy(at, &v, sizeof(v));
+}
+
+/* A value that ${s} accepts, another one each time. */
+static inline void
+statement_fill(const struct fmt_schema *s, struct rng *r, struct statement_room *room)
+{
+	memset(room, 0, sizeof(*room));
+	for (size_t i = 0; i < s->nfields; i++) {
+		const struct fmt_field *f = &s->fields[i];
+		uint8_t *at = room->value.bytes + f->off;
+
+		switch (f->type) {
+		case FT_BYTES:
+			rng_fill(r, at, f->size);
+			break;
+		case FT_STR:
+			fill_text(f, r, at);
+			break;
+		case FT_BLOB:
+		case FT_LIST:
+			fill_view(f, r, room, at);
+			break;
+		default:
+			fill_number(f, r, at);
+		}
+	}
+	if (s == &manifest_schema && room->value.manifest.envelopes.len > 0)
+		memset(room->value.manifest.carried, 0, DIGEST_LEN);
+	if (s->context != NULL)
+		rng_fill(r, room->value.bytes + s->sig_off, SIGN_LEN);
+}
+
+/* Where field ${which} of a valid encoding ${b} begins; ${which} = nfields: where the fields end. */
+static inline size_t
+statement_offset(const struct fmt_schema *s, const uint8_t *b, size_t which)
+{
+	size_t at = 10;
+
+	for (size_t i = 0; i < which; i++) {
+		const struct fmt_field *f = &s->fields[i];
+
+		if (f->type == FT_STR)
+			at += 2u + le16_get(b + at);
+		else if (f->type == FT_BLOB)
+			at += 4u + le32_get(b + at);
+		else if (f->type == FT_LIST)
+			at += 4u + (size_t)le32_get(b + at) * f->size;
+		else
+			at += f->size;
+	}
+	return at;
+}
+
+#endif
