@@ -152,6 +152,7 @@ const struct fmt_schema rec_disk_schema = {
 };
 
 static const struct fmt_field rec_damage_fields[] = {
+	FMT_BYTES(rec_damage, machine_id),
 	FMT_BYTES(rec_damage, pack_id),
 	FMT_U32(rec_damage, copy, 0, UINT32_MAX),
 	FMT_STR(rec_damage, why, 0),

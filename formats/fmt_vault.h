@@ -126,8 +126,9 @@ struct rec_disk {
 extern const struct fmt_schema rec_disk_schema;
 
 struct rec_damage {
+	uint8_t machine_id[ID_LEN];	/* copy 0: whose disk; else zeros */
 	uint8_t pack_id[DIGEST_LEN];
-	uint32_t copy;			/* the n of ID.n */
+	uint32_t copy;			/* the n of ID.n; 0: a pack on a disk, these chunks could not be taken from it */
 	char why[TEXT_MAX_LEN + 1];
 	struct fmt_view chunk_ids;	/* DIGEST_LEN each: whose copy there is bad; empty: all of the pack */
 };
