@@ -6,6 +6,8 @@
  * trusts, its snapshots, images and jobs.  docs/operations.md lists the files.
  *
  *   identity domain member slots local.key local.slt regist trust vault.crd
+ *   pending                   a registration is under way (register.h)
+ *   kit.note                  where the recovery kit was written (kit_file.h)
  *   lock                      taken while a snapshot is numbered and trust changes
  *   sets/NAME/{lock,latest}   lock: one build of a set at a time; latest: see set_latest
  *   snaps/NNNNNNNN.env        the envelope of each snapshot closed here
@@ -24,6 +26,7 @@
 #include "formats/fmt_vault.h"
 
 struct err;
+struct slot_secret;
 
 struct state {
 	int fd;				/* of the directory */
@@ -38,13 +41,6 @@ struct state {
 	struct membership member;
 	struct trust trust;		/* as read; believed after state_keys */
 };
-
-/**
- * state_dir_choose(given, out, cap, e):
- * The directory of --state ${given} (NULL: SAMARA_STATE, else /var/lib/samara
- * for root, $XDG_STATE_HOME/samara or ~/.local/state/samara for others).
- */
-int state_dir_choose(const char *given, char *out, size_t cap, struct err *e);
 
 /**
  * state_open(path, e):
@@ -62,6 +58,21 @@ void state_free(struct state *s);
  * local slot is kept, ERR_STATE.  Free with domain_keys_free.
  */
 struct domain_keys *state_keys(struct state *s, struct err *e);
+
+/**
+ * state_keys_with(s, how, e):
+ * The same with passphrase or recovery key on the machine's own slots.  NULL
+ * with ${e}: ERR_PASSPHRASE, ERR_SLOTS, ERR_STATE, ERR_MEMORY.
+ */
+struct domain_keys *state_keys_with(struct state *s, const struct slot_secret *how, struct err *e);
+
+/**
+ * state_trust_load(s, k, e):
+ * Read s->trust again and believe it only with its authenticator: another
+ * process may have moved it on since state_open.  The state's lock must be
+ * held by who is going to change it.  0 or -1 with ${e} (ERR_STATE).
+ */
+int state_trust_load(struct state *s, const struct domain_keys *k, struct err *e);
 
 /**
  * state_trust_save(s, k, e): write s->trust, authenticated, durably, in place
