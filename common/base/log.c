@@ -68,6 +68,8 @@ put_above_sticky(const char *text)
 		put(sticky);
 }
 
+static void say(const char *kind, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
 static void
 say(const char *kind, const char *fmt, va_list ap)
 {

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/err.h"
 #include "common/base/doc.h"
@@ -12,8 +13,10 @@ struct out {
 	struct doc *j;
 	struct out *above;	/* what out_end puts this into */
 	const char *key;
+	int summary;
 };
 
+static struct out *summary;	/* waits to be the last */
 static int json_mode;
 static int failed;		/* errno of the first write that failed */
 
@@ -56,6 +59,7 @@ out_new(struct out *above, const char *key, struct doc *j)
 	o->j = j;
 	o->above = above;
 	o->key = key;
+	o->summary = 0;
 	return o;
 }
 
@@ -68,6 +72,7 @@ out_object(const char *type)
 		return NULL;
 	o = out_new(NULL, NULL, doc_object());
 	doc_put_str(o->j, "type", type);
+	o->summary = strcmp(type, "summary") == 0;
 	return o;
 }
 
@@ -148,15 +153,13 @@ out_end(struct out *inner)
 	free(inner);
 }
 
-void
-out_emit(struct out *o)
+static void
+out_write(struct out *o)
 {
 	struct err e;
 	char *text;
 	size_t len;
 
-	if (o == NULL)
-		return;
 	err_clear(&e);
 	if (doc_write(o->j, &text, &len, &e) != 0) {
 		failed = failed == 0 ? ENOMEM : failed;
@@ -173,9 +176,25 @@ out_emit(struct out *o)
 	free(o);
 }
 
+void
+out_emit(struct out *o)
+{
+	struct out *before = summary;
+
+	if (o != NULL && o->summary) {
+		summary = o;
+		o = before;
+	}
+	if (o != NULL)
+		out_write(o);
+}
+
 int
 out_finish(struct err *e)
 {
+	if (summary != NULL)
+		out_write(summary);
+	summary = NULL;
 	if (fflush(stdout) != 0 && failed == 0)
 		failed = errno;
 	if (failed == 0)

@@ -52,12 +52,16 @@ struct out *out_list(struct out *o, const char *key);
 struct out *out_item(struct out *list);
 void out_end(struct out *inner);
 
-/* Write the object as one line and free it. */
+/**
+ * out_emit(o):
+ * Write the object as one line and free it.  A "summary" waits for out_finish,
+ * so that it is the last line whatever comes after it.
+ */
 void out_emit(struct out *o);
 
 /**
  * out_finish(e):
- * Make sure that everything written so far has left the program.  Return 0, or
+ * Write the summary, and make sure that everything written so far has left the program.  Return 0, or
  * -1 with ${e} if any write to stdout failed since the start.
  */
 int out_finish(struct err *e);

@@ -43,9 +43,10 @@ secret_init(void)
 void *
 secret_new(size_t n)
 {
-	void *p = sodium_malloc(n);
+	void *p = NULL;
 
-	if (p == NULL)
+	/* Again is harmless; without it the guard pages are not where they belong. */
+	if (sodium_init() == -1 || (p = sodium_malloc(n)) == NULL)
 		give_up("there is no memory that can be guarded for a secret");
 	sodium_memzero(p, n);
 	return p;
