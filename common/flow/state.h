@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "common/crypto/domain_keys.h"
+#include "common/flow/job.h"
 #include "formats/fmt_disk.h"
 #include "formats/fmt_machine.h"
 #include "formats/fmt_snapshot.h"
@@ -105,18 +106,5 @@ int state_highest(struct state *s, uint64_t *seq, struct err *e);
 
 /* Short names (lower case) of images in the state; free with dir_list_free. */
 int state_images(struct state *s, char ***names, size_t *n, struct err *e);
-
-/*
- * Jobs: a record of each long run in jobs/NNNNNNNN.json, for `jobs` and `status`.
- */
-struct job;
-/* A new job of ${kind} ("build", "restore"); NULL with ${e}. */
-struct job *job_start(struct state *s, const char *kind, const char *what, struct err *e);
-uint64_t job_number(const struct job *j);
-/* A warning: kept in the job's file (in order, spooled as it comes). Thread safe. */
-void job_warn(struct job *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-uint64_t job_warnings(const struct job *j);
-/* Ends it: ${exit} status, a closing line.  Frees ${j}. */
-void job_end(struct job *j, int exit, const char *result);
 
 #endif
