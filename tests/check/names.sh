@@ -6,7 +6,12 @@ set -eu
 cd "$TOP"
 rc=0
 
+# What belongs to the tree: git knows, and without git all but what was built.
 files() {
+	git ls-files -co --exclude-standard 2>/dev/null | sort -u | while read -r f; do
+		[ ! -f "$f" ] || echo "$f"
+	done >"$WORK/files"
+	[ ! -s "$WORK/files" ] || { cat "$WORK/files"; return; }
 	find . \( -name .git -o -name build -o -name 'build-*' -o -name samara-demo -o -name __pycache__ \) -prune \
 	    -o -type f -print | sed 's|^\./||' | sort
 }
