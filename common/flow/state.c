@@ -174,29 +174,32 @@ state_free(struct state *s)
 	free(s);
 }
 
-/* The bytes of ${t}, its authenticator under ${k} in the last of them. */
-static int
-trust_encode(const struct trust *t, const struct domain_keys *k, uint8_t *out, size_t cap, size_t *len, struct err *e)
+int
+trust_make(struct trust *t, const struct domain_keys *k, struct buf *out, struct err *e)
 {
-	enum fmt_status st = schema_encode(&trust_schema, t, out, cap, len);
+	size_t start = out->len, n;
 
-	if (st != FMT_OK)
-		return err_set(e, ERR_INTERNAL, "trust state: %s", fmt_status_text(st));
-	mac_once(k->trust, out, *len - DIGEST_LEN, out + *len - DIGEST_LEN);
+	if (statement_make(&trust_schema, t, NULL, out, e) != 0)
+		return -1;
+	n = out->len - start - DIGEST_LEN;	/* the authenticator stands at the end */
+	mac_once(k->trust, out->p + start, n, t->mac);
+	memcpy(out->p + start + n, t->mac, DIGEST_LEN);
 	return 0;
 }
 
 static int
 trust_believe(const struct state *s, const struct domain_keys *k, struct err *e)
 {
-	uint8_t bytes[sizeof(struct trust) + 64];
-	size_t len;
+	struct trust again = s->trust;
+	struct buf bytes;
+	int rc;
 
-	if (trust_encode(&s->trust, k, bytes, sizeof(bytes), &len, e) != 0)
-		return -1;
-	if (!secret_equal(bytes + len - DIGEST_LEN, s->trust.mac, DIGEST_LEN))
-		return err_set(e, ERR_STATE, "trust was changed by somebody without this machine's key");
-	return 0;
+	buf_init(&bytes);
+	rc = trust_make(&again, k, &bytes, e);
+	buf_release(&bytes);
+	if (rc == 0 && !secret_equal(again.mac, s->trust.mac, DIGEST_LEN))
+		rc = err_set(e, ERR_STATE, "trust was changed by somebody without this machine's key");
+	return rc;
 }
 
 /*
@@ -322,15 +325,14 @@ state_trust_load(struct state *s, const struct domain_keys *k, struct err *e)
 int
 state_trust_save(struct state *s, const struct domain_keys *k, struct err *e)
 {
-	uint8_t bytes[sizeof(struct trust) + 64];
-	size_t len;
+	struct buf bytes;
+	int rc = -1;
 
-	if (trust_encode(&s->trust, k, bytes, sizeof(bytes), &len, e) != 0)
-		return -1;
-	memcpy(s->trust.mac, bytes + len - DIGEST_LEN, DIGEST_LEN);
-	if (file_replace(s->fd, "trust", bytes, len, 0600, e) != 0)
-		return err_during(e, "state %s", s->path);
-	return 0;
+	buf_init(&bytes);
+	if (trust_make(&s->trust, k, &bytes, e) == 0)
+		rc = file_replace(s->fd, "trust", bytes.p, bytes.len, 0600, e);
+	buf_release(&bytes);
+	return rc == 0 ? 0 : err_during(e, "state %s", s->path);
 }
 
 int

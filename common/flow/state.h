@@ -26,6 +26,7 @@
 #include "formats/fmt_snapshot.h"
 #include "formats/fmt_vault.h"
 
+struct buf;
 struct err;
 struct slot_secret;
 
@@ -74,6 +75,13 @@ struct domain_keys *state_keys_with(struct state *s, const struct slot_secret *h
  * held by who is going to change it.  0 or -1 with ${e} (ERR_STATE).
  */
 int state_trust_load(struct state *s, const struct domain_keys *k, struct err *e);
+
+/**
+ * trust_make(t, k, out, e):
+ * Append the bytes of ${t} to ${out}, authenticated under ${k} (t->mac is
+ * filled in).  Return 0, or -1 with ${e}.
+ */
+int trust_make(struct trust *t, const struct domain_keys *k, struct buf *out, struct err *e);
 
 /**
  * state_trust_save(s, k, e): write s->trust, authenticated, durably, in place
