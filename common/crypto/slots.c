@@ -7,6 +7,7 @@
 #include "common/base/secret.h"
 #include "common/crypto/domain_keys.h"
 #include "common/crypto/hash.h"
+#include "common/crypto/seal.h"
 #include "common/crypto/slot_wrap.h"
 #include "common/crypto/slots.h"
 
@@ -32,9 +33,7 @@ slot_wrap(struct slot *s, const uint8_t master[KEY_LEN], const uint8_t kek[KEY_L
 
 	slot_ad(s, k->domain_id, ad);
 	slot_commitment(s, kek, s->commitment);
-	/* Cannot fail. */
-	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(s->wrapped, NULL, master, KEY_LEN, ad, sizeof(ad), NULL,
-	    s->nonce, kek);
+	seal_make(kek, s->nonce, ad, sizeof(ad), master, KEY_LEN, s->wrapped);
 	domain_keys_free(k);
 }
 

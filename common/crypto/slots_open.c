@@ -1,10 +1,10 @@
-#include <sodium.h>
 #include <string.h>
 
 #include "common/base/err.h"
 #include "common/base/secret.h"
 #include "common/crypto/domain_keys.h"
 #include "common/crypto/hash.h"
+#include "common/crypto/seal.h"
 #include "common/crypto/slot_wrap.h"
 #include "common/crypto/slots.h"
 
@@ -45,10 +45,7 @@ slot_unwrap(const struct slot *s, const uint8_t kek[KEY_LEN], const uint8_t doma
 	if (!secret_equal(commitment, s->commitment, DIGEST_LEN))
 		return 0;
 	slot_ad(s, domain_id, ad);
-	if (crypto_aead_xchacha20poly1305_ietf_decrypt(master, NULL, NULL, s->wrapped, WRAPPED_LEN, ad, sizeof(ad),
-	    s->nonce, kek) != 0)
-		return -1;
-	return 1;
+	return seal_open(kek, s->nonce, ad, sizeof(ad), s->wrapped, WRAPPED_LEN, master) == 0 ? 1 : -1;
 }
 
 /* 0 if the whole header is one of ${master}'s own. */

@@ -26,6 +26,8 @@ struct pack_info {
 
 /* Bytes of a pack of ${count} frames that are ${frames_len} together; not over PACK_LEN_MAX. */
 uint64_t pack_len(uint32_t count, uint64_t frames_len);
+/* The same for pack_rebuild, whose rows are longer. */
+uint64_t pack_rebuild_len(uint32_t count, uint64_t frames_len);
 
 /**
  * pack_build(k, maker, secret, parts, n, out, info):
@@ -45,7 +47,8 @@ struct pack_frame {
 /**
  * pack_rebuild(domain_id, vault_id, secret, frames, n, out, info):
  * The vault's own pack of frames that were checked against a signed table,
- * re-packed form, signed by the vault.
+ * re-packed form, signed by the vault.  ${out} has room for PACK_LEN_MAX; the
+ * caller has seen to it that pack_rebuild_len fits.
  */
 void pack_rebuild(const uint8_t domain_id[DIGEST_LEN], const uint8_t vault_id[ID_LEN], const uint8_t secret[64],
     const struct pack_frame *frames, uint32_t n, uint8_t *out, struct pack_info *info);
