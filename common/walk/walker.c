@@ -1,0 +1,575 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/io.h"
+#include "common/base/text.h"
+#include "common/walk/exclude.h"
+#include "common/walk/meta.h"
+#include "common/walk/owner.h"
+#include "common/walk/walk_block.h"
+#include "common/walk/walk_fs.h"
+#include "common/walk/walk_paths.h"
+#include "common/walk/walk_stack.h"
+#include "common/walk/walker.h"
+
+/* Marks of names: what becomes of a directory. */
+#define MARK_DIR	1u	/* a directory: to be entered, or to be named as skipped */
+#define MARK_ABOVE	2u	/* only because a PATH lies below it */
+#define MARK_REASON(r)	((uint8_t)((unsigned)(r) << 4))
+#define REASON_OF(mark)	((enum walk_reason)((mark) >> 4))
+
+static const char cache_tag[] = "CACHEDIR.TAG";
+static const char cache_signature[] = "Signature: 8a477f597d28d172789f06886806bc55";
+
+struct walker {
+	struct walk_options opt;
+	int open_flags;			/* of a directory that is to be read */
+	struct path_list paths;
+	struct fs_table *fs;
+	struct walk_stack stack;
+	struct block block;		/* of the deepest directory, while it is shown */
+	struct window window;
+	size_t at;			/* the next name of it */
+	bool showing;
+	bool begun;
+	struct xattr_rows xattrs;
+	char target[LINK_LEN_MAX + 1];
+	struct err error;		/* of the item */
+	struct fmt_view late;		/* an error that follows the entry it belongs to */
+};
+
+const char *
+walk_reason_text(enum walk_reason reason)
+{
+	static const char *const text[] = {
+		"", "a socket", "of an unknown type", "a pseudo file system", "a network file system",
+		"another file system", "a target, vault or state directory", "one of too many file systems"
+	};
+
+	return (size_t)reason < sizeof(text) / sizeof(text[0]) ? text[reason] : "";
+}
+
+/* Nothing in the tree is wrong then, this process is short of something. */
+static bool
+is_shortage(int sys)
+{
+	return sys == ENOMEM || sys == EMFILE || sys == ENFILE;
+}
+
+/* What s->path says, as an error item; -1 for a shortage. */
+static int
+item_error(struct walker *w, struct walk_item *item, int sys, const char *doing, struct err *e)
+{
+	char safe[1024];
+
+	(void)text_safe(safe, sizeof(safe), w->stack.path, w->stack.path_len);
+	errno = sys;
+	if (is_shortage(sys))
+		return err_errno(e, "%s %s", doing, safe);
+	err_clear(&w->error);
+	(void)err_errno(&w->error, "%s %s", doing, safe);
+	item->kind = WALK_ERROR;
+	item->path = view_of(w->stack.path, w->stack.path_len);
+	item->err = &w->error;
+	return 1;
+}
+
+static int
+item_skipped(struct walker *w, struct walk_item *item, enum walk_reason reason)
+{
+	item->kind = WALK_SKIPPED;
+	item->reason = reason;
+	item->path = view_of(w->stack.path, w->stack.path_len);
+	return 1;
+}
+
+/*
+ * Position of the file system ${dev} on which ${name} in ${dirfd} lies (or
+ * ${dirfd} itself if NULL): as fs_table_add, and -3 with errno where it
+ * cannot be looked at.
+ */
+static int
+fs_position(struct walker *w, dev_t dev, int dirfd, const char *name, struct err *e)
+{
+	int pos = fs_table_find(w->fs, dev), fd = dirfd;
+
+	if (pos >= 0)
+		return pos;
+	if (name != NULL && (fd = io->open(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)) == -1)
+		return -3;
+	pos = fs_table_add(w->fs, dev, fd, w->stack.path, w->stack.path_len, e);
+	if (name != NULL)
+		(void)io->close(fd);
+	return pos;
+}
+
+static enum path_claim
+claim_of(const struct walker *w, const struct frame *f, const char *name, size_t len)
+{
+	if (f->range.from == f->range.to)
+		return CLAIM_NONE;
+	return path_list_claim(&w->paths, f->range, f->path_len, name, len);
+}
+
+/*
+ * What becomes of a directory in ${f}: its mark.  ${pos} is its file system's
+ * position, ${mark} what is known already.
+ */
+static uint8_t
+decide(const struct walker *w, const struct frame *f, const struct stat *st, int pos,
+    enum path_claim claim, uint8_t mark)
+{
+	const struct fs_row *row = fs_table_row(w->fs, (size_t)pos);
+	enum walk_reason reason = 0;
+
+	for (size_t i = 0; i < w->opt.nnever; i++)
+		if (w->opt.never[i].dev == st->st_dev && w->opt.never[i].ino == st->st_ino)
+			return MARK_DIR | MARK_REASON(SKIP_NEVER);
+	if (claim == CLAIM_EXACT)
+		return MARK_DIR;
+	if (f->above)
+		return MARK_DIR | MARK_ABOVE;
+	if (st->st_dev != f->dev && (row->pseudo || row->memory))
+		reason = SKIP_PSEUDO;
+	else if (st->st_dev != f->dev && row->network && !w->opt.network_file_systems)
+		reason = SKIP_NETWORK;
+	else if (w->opt.one_file_system && st->st_dev != f->root_dev)
+		reason = SKIP_OTHER;
+	if (claim == CLAIM_ABOVE && (reason != 0 || (mark & MARK_ABOVE) != 0))
+		return MARK_DIR | MARK_ABOVE;
+	return (uint8_t)(MARK_DIR | MARK_REASON(reason));
+}
+
+static bool
+is_cache(int dirfd)
+{
+	char got[sizeof(cache_signature) - 1];
+	struct stat st;
+	bool yes;
+	int fd = io->open(dirfd, cache_tag, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0);
+
+	if (fd == -1)
+		return false;
+	yes = io->fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    io_read_full(fd, got, sizeof(got), 0) == (ssize_t)sizeof(got) &&
+	    memcmp(got, cache_signature, sizeof(got)) == 0;
+	(void)io->close(fd);
+	return yes;
+}
+
+/* True if a pattern excludes name ${i} of the block of ${f}. */
+static bool
+is_excluded(struct walker *w, const struct frame *f, size_t i, int fd)
+{
+	uint8_t type = *block_mark(&w->block, i);
+	size_t top = f->root_len == 1 ? 1 : f->root_len + 1;
+	struct stat st;
+	bool is_dir = type == DT_DIR;
+
+	if (type == DT_UNKNOWN)
+		is_dir = io->fstatat(fd, block_text(&w->block, i), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISDIR(st.st_mode);
+	stack_join(&w->stack, f->path_len, block_text(&w->block, i), block_text_len(&w->block, i));
+	return exclude_match(w->opt.exclude, w->stack.path + top, w->stack.path_len - top, is_dir);
+}
+
+/* Drop from the block what is excluded, but for what leads to a PATH. */
+static void
+block_filter(struct walker *w, const struct frame *f)
+{
+	int fd = walk_dir_fd(f->dir);
+	bool cache = w->opt.exclude_caches && is_cache(fd);
+	bool patterns = w->opt.exclude != NULL && exclude_any(w->opt.exclude);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->block.n; i++) {
+		const char *name = block_text(&w->block, i);
+		bool out = (cache && strcmp(name, cache_tag) != 0) || (patterns && is_excluded(w, f, i, fd));
+		uint8_t mark = 0;
+
+		if (out) {
+			enum path_claim claim = claim_of(w, f, name, block_text_len(&w->block, i));
+
+			if (claim == CLAIM_NONE)
+				continue;
+			mark = claim == CLAIM_ABOVE ? MARK_ABOVE : 0;
+		}
+		*block_mark(&w->block, i) = mark;
+		w->block.name[kept++] = w->block.name[i];
+	}
+	w->block.n = kept;
+}
+
+/* The names of the deepest directory.  0, or -1 with errno. */
+static int
+block_fill(struct walker *w, const struct frame *f)
+{
+	const char *name;
+	size_t at = f->range.from, len;
+
+	block_reset(&w->block);
+	w->window.from = w->window.to = 0;
+	if (!f->above) {
+		if (block_read(&w->block, walk_dir_fd(f->dir)) != 0)
+			return -1;
+		block_filter(w, f);
+	} else {
+		while (path_list_step(&w->paths, f->range, f->path_len, &at, &name, &len))
+			if (block_add(&w->block, name, len, 0, 0) != 0)
+				return -1;
+	}
+	block_sort(&w->block);
+	return 0;
+}
+
+static uint64_t
+small_bytes(struct walker *w, const struct frame *f)
+{
+	uint64_t sum = 0, enough = w->opt.small_enough != 0 ? w->opt.small_enough : UINT64_MAX;
+
+	if (w->opt.small_max == 0)
+		return 0;
+	for (size_t i = 0; i < w->block.n && sum < enough; i++) {
+		const struct stat_slot *s = window_slot(&w->window, &w->block, i, walk_dir_fd(f->dir));
+
+		if (s->sys == 0 && S_ISREG(s->st.st_mode) && (uint64_t)s->st.st_size < w->opt.small_max)
+			sum += (uint64_t)s->st.st_size;
+	}
+	return sum;
+}
+
+/*
+ * Enter the open directory ${fd}, whose name stands in the stack's path.
+ * ${from} is the frame above it (NULL at the root).
+ */
+static int
+enter(struct walker *w, struct walk_item *item, int fd, const struct stat *st, bool above,
+    enum path_claim claim, struct err *e)
+{
+	const struct frame *from = stack_top(&w->stack);
+	size_t root_len = from != NULL ? from->root_len : 1;
+	dev_t root_dev = from != NULL ? from->root_dev : st->st_dev;
+	bool below = from == NULL || from->range.from != from->range.to;
+	struct frame *f = stack_push(&w->stack, fd, st, w->stack.path_len);
+
+	if (f == NULL)
+		return err_errno(e, "walk");
+	f->above = above;
+	f->root_len = claim == CLAIM_EXACT ? f->path_len : root_len;
+	f->root_dev = claim == CLAIM_EXACT ? f->dev : root_dev;
+	if (below)
+		f->range = path_list_below(&w->paths, w->stack.path, f->path_len);
+	if (block_fill(w, f) != 0) {
+		int sys = errno;
+
+		w->stack.path_len = f->path_len;
+		w->stack.path[f->path_len] = '\0';
+		if (stack_pop(&w->stack) != 0)	/* then the rest of that one is lost too */
+			w->late = view_of(w->stack.path, stack_top(&w->stack)->path_len);
+		return item_error(w, item, sys, "read the directory", e);
+	}
+	w->at = 0;
+	w->showing = true;
+	item->kind = WALK_DIR;
+	item->dir = f->dir;
+	item->path = walk_dir_path(f->dir);
+	item->above = above;
+	item->small_bytes = small_bytes(w, f);
+	return 1;
+}
+
+static int
+enter_root(struct walker *w, struct walk_item *item, struct err *e)
+{
+	bool exact = w->paths.sorted[0]->len == 1;
+	struct stat st;
+	int fd;
+
+	w->begun = true;
+	memcpy(w->stack.path, "/", 2);
+	w->stack.path_len = 1;
+	fd = io->open(AT_FDCWD, "/", exact ? w->open_flags : O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd == -1)
+		return item_error(w, item, errno, "open the directory", e);
+	if (io->fstat(fd, &st) != 0) {
+		int sys = errno;
+
+		(void)io->close(fd);
+		return item_error(w, item, sys, "open the directory", e);
+	}
+	if (fs_position(w, st.st_dev, fd, NULL, e) < 0) {
+		(void)io->close(fd);
+		return -1;
+	}
+	return enter(w, item, fd, &st, !exact, exact ? CLAIM_EXACT : CLAIM_ABOVE, e);
+}
+
+/* What only opening or asking again tells: link target, attributes. */
+static int
+entry_complete(struct walker *w, struct walk_item *item, int dirfd, const char *name, struct err *e)
+{
+	struct entry *en = &item->entry;
+
+	if (en->type == ENTRY_SYMLINK) {
+		ssize_t n = io->readlinkat(dirfd, name, w->target, sizeof(w->target));
+
+		if (n <= 0 || (size_t)n >= sizeof(w->target))
+			return item_error(w, item, n < 0 ? errno : ENAMETOOLONG, "read the symlink", e);
+		en->target = view_of(w->target, (size_t)n);
+	}
+	if (en->type != ENTRY_FILE || w->opt.file_xattrs) {
+		err_clear(&w->error);
+		if (meta_xattrs_read(-1, dirfd, name, &w->xattrs, &w->error) != 0) {
+			if (is_shortage(w->error.sys))
+				return err_errno(e, "walk");
+			w->late = view_of(w->stack.path, w->stack.path_len);
+		}
+		en->xattrs = xattr_rows_view(&w->xattrs);
+	}
+	return 1;
+}
+
+static int
+entry_next(struct walker *w, struct walk_item *item, struct err *e)
+{
+	const struct frame *f = stack_top(&w->stack);
+	size_t i = w->at++, len = block_text_len(&w->block, i);
+	const char *name = block_text(&w->block, i);
+	int dirfd = walk_dir_fd(f->dir), pos;
+	const struct stat_slot *s = window_slot(&w->window, &w->block, i, dirfd);
+	struct entry *en = &item->entry;
+
+	stack_join(&w->stack, f->path_len, name, len);
+	if (s->sys != 0)
+		return item_error(w, item, s->sys, "look at", e);
+	if (meta_from_stat(&s->st, en) != 0)
+		return item_skipped(w, item, S_ISSOCK(s->st.st_mode) ? SKIP_SOCKET : SKIP_TYPE);
+	pos = fs_position(w, s->st.st_dev, dirfd, name, e);
+	if (pos == -1)
+		return -1;
+	if (pos < 0)
+		return pos == -3 ? item_error(w, item, errno, "look at", e) : item_skipped(w, item, SKIP_TABLE);
+	item->kind = WALK_ENTRY;
+	item->dir = f->dir;
+	item->path = walk_dir_path(f->dir);
+	item->dev = s->st.st_dev;
+	en->fs = (uint16_t)pos;
+	en->name = view_of(name, len);
+	en->user = owner_user(w->opt.owners, en->uid);
+	en->group = owner_group(w->opt.owners, en->gid);
+	if (en->type == ENTRY_DIR) {
+		uint8_t *mark = block_mark(&w->block, i);
+
+		*mark = decide(w, f, &s->st, pos, claim_of(w, f, name, len), *mark);
+		if ((*mark & MARK_ABOVE) != 0)
+			en->flags |= ENTRY_ABOVE;
+	} else
+		*block_mark(&w->block, i) = 0;
+	return entry_complete(w, item, dirfd, name, e);
+}
+
+/* Open a subdirectory of ${f} for reading, or as a place to look below only. */
+static int
+subdir_open(const struct walker *w, const struct frame *f, const char *name, bool above)
+{
+	int dirfd = walk_dir_fd(f->dir), fd;
+
+	if (above)
+		return io->open(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	fd = io->open(dirfd, name, w->open_flags, 0);
+	if (fd == -1 && errno == EPERM)		/* O_NOATIME is for owners */
+		fd = io->open(dirfd, name, w->open_flags & ~O_NOATIME, 0);
+	return fd;
+}
+
+static int
+descend(struct walker *w, struct walk_item *item, struct err *e)
+{
+	struct frame *f = stack_top(&w->stack);
+	enum path_claim claim;
+	struct stat st;
+	const char *name;
+	uint8_t mark;
+	size_t len;
+	int fd, pos, sys;
+
+	if ((name = stack_next(f, &len, &mark)) == NULL) {
+		if (stack_pop(&w->stack) == 0)
+			return 0;
+		sys = errno;
+		w->stack.path_len = stack_top(&w->stack)->path_len;
+		return item_error(w, item, sys, "go back to the directory", e);
+	}
+	stack_join(&w->stack, f->path_len, name, len);
+	if (REASON_OF(mark) != 0)
+		return item_skipped(w, item, REASON_OF(mark));
+	if (w->stack.path_len > PATH_LEN_MAX)
+		return item_error(w, item, ENAMETOOLONG, "open the directory", e);
+	if ((fd = subdir_open(w, f, name, (mark & MARK_ABOVE) != 0)) == -1)
+		return item_error(w, item, errno, "open the directory", e);
+	if (io->fstat(fd, &st) != 0) {
+		sys = errno;
+		(void)io->close(fd);
+		return item_error(w, item, sys, "open the directory", e);
+	}
+	/* It may be another one than was shown: decide again, by what is open. */
+	claim = claim_of(w, f, name, len);
+	pos = fs_position(w, st.st_dev, fd, NULL, e);
+	if (pos >= 0)
+		mark = decide(w, f, &st, pos, claim, mark);
+	if (pos < 0 || REASON_OF(mark) != 0) {
+		(void)io->close(fd);
+		return pos == -1 ? -1 : item_skipped(w, item, pos < 0 ? SKIP_TABLE : REASON_OF(mark));
+	}
+	return enter(w, item, fd, &st, (mark & MARK_ABOVE) != 0, claim, e);
+}
+
+int
+walker_next(struct walker *w, struct walk_item *item, struct err *e)
+{
+	int rc = 0;
+
+	memset(item, 0, sizeof(*item));
+	if (w->late.len > 0) {
+		item->kind = WALK_ERROR;
+		item->path = w->late;
+		item->err = &w->error;
+		w->late.len = 0;
+		return 1;
+	}
+	if (!w->begun)
+		return enter_root(w, item, e);
+	while (rc == 0 && w->stack.n > 0) {
+		if (w->showing && w->at < w->block.n)
+			rc = entry_next(w, item, e);
+		else if (w->showing) {
+			w->showing = false;
+			if (stack_keep(stack_top(&w->stack), &w->block, MARK_DIR) != 0)
+				rc = err_errno(e, "walk");
+		} else
+			rc = descend(w, item, e);
+	}
+	return rc;
+}
+
+/* Refuse a PATH that cannot be walked at all. */
+static int
+path_check(const struct walker *w, const struct given_path *p, struct fs_table *table, struct err *e)
+{
+	const struct fs_row *row;
+	struct stat st;
+	char safe[1024];
+	int fd, pos, rc = -1;
+
+	(void)text_safe(safe, sizeof(safe), p->resolved, p->len);
+	fd = io->open(AT_FDCWD, p->resolved, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd == -1 || io->fstat(fd, &st) != 0) {
+		(void)err_errno(e, "look at %s", safe);
+		if (e != NULL && e->code != ERR_MEMORY)
+			e->code = ERR_SOURCE;
+		goto done;
+	}
+	if (S_ISSOCK(st.st_mode)) {
+		(void)err_set(e, ERR_SOURCE, "%s is a socket, which cannot be kept", safe);
+		goto done;
+	}
+	pos = fs_table_find(table, st.st_dev);
+	if (pos < 0 && (pos = fs_table_add(table, st.st_dev, fd, p->resolved, p->len, e)) < 0)
+		goto done;
+	row = fs_table_row(table, (size_t)pos);
+	if (row->pseudo) {
+		(void)err_set(e, ERR_TARGET, "%s lies on %s, a pseudo file system: there are no files to keep",
+		    safe, row->type);
+		(void)err_next(e, "name a directory with files of your own");
+	} else if (row->network && !w->opt.network_file_systems) {
+		(void)err_set(e, ERR_SOURCE, "%s lies on %s, a network file system", safe, row->type);
+		(void)err_next(e, "add --network-file-systems if it is to be read over the network");
+	} else
+		rc = 0;
+done:
+	if (fd != -1)
+		(void)io->close(fd);
+	return rc;
+}
+
+struct walker *
+walker_new(const struct walk_options *opt, struct err *e)
+{
+	struct fs_table *table = NULL;
+	struct walker *w = calloc(1, sizeof(*w));
+
+	if (w == NULL) {
+		(void)err_errno(e, "start a walk");
+		return NULL;
+	}
+	w->opt = *opt;
+	w->open_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | (geteuid() == 0 ? O_NOATIME : 0);
+	if (path_list_init(&w->paths, opt->paths, opt->npaths, e) != 0)
+		goto fail;
+	table = fs_table_new();		/* its own: that of the walk names the tops */
+	w->fs = fs_table_new();
+	if (table == NULL || w->fs == NULL || stack_init(&w->stack) != 0 || window_init(&w->window) != 0) {
+		(void)err_errno(e, "start a walk");
+		goto fail;
+	}
+	for (size_t i = 0; i < w->paths.nsorted; i++)
+		if (path_check(w, w->paths.sorted[i], table, e) != 0)
+			goto fail;
+	fs_table_free(table);
+	return w;
+fail:
+	fs_table_free(table);
+	walker_free(w);
+	return NULL;
+}
+
+void
+walker_free(struct walker *w)
+{
+	if (w == NULL)
+		return;
+	stack_release(&w->stack);
+	block_release(&w->block);
+	window_release(&w->window);
+	xattr_rows_release(&w->xattrs);
+	fs_table_free(w->fs);
+	path_list_release(&w->paths);
+	free(w);
+}
+
+int
+walker_path(const struct walker *w, size_t i, struct walk_path *p)
+{
+	const struct given_path *g;
+
+	if (i >= w->paths.n)
+		return -1;
+	g = &w->paths.given[i];
+	*p = (struct walk_path){ .given = g->given, .resolved = g->resolved, .followed = g->followed, .inside = g->inside };
+	return 0;
+}
+
+int
+walker_filesystem(const struct walker *w, size_t i, struct filesystem *fs)
+{
+	const struct fs_row *row = fs_table_row(w->fs, i);
+
+	if (row == NULL)
+		return -1;
+	*fs = (struct filesystem){
+		.type = view_of(row->type, strlen(row->type)),
+		.uuid = view_of(row->uuid, strlen(row->uuid)),
+		.path = view_of(row->path, row->path_len),
+	};
+	return 0;
+}
+
+bool
+walker_inode_stable(const struct walker *w, size_t i)
+{
+	const struct fs_row *row = fs_table_row(w->fs, i);
+
+	return row != NULL && row->stable;
+}
