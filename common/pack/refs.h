@@ -10,9 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/pack/id_sorter.h"	/* what a list is made with */
 #include "formats/limits.h"
-
-struct err;
 
 struct refs_digest;
 
@@ -23,18 +22,5 @@ int refs_digest_add(struct refs_digest *d, const uint8_t id[DIGEST_LEN]);
 /* The digest and count; ${d} can only be freed then. */
 void refs_digest_final(struct refs_digest *d, uint8_t out[DIGEST_LEN], uint64_t *count);
 void refs_digest_free(struct refs_digest *d);
-
-/**
- * An unsorted stream of ids, sorted and made unique in bounded memory: spills
- * sorted runs of ${memory} bytes into files in ${dirfd}, which are unlinked at once.
- */
-struct id_sorter;
-struct id_sorter *id_sorter_new(int dirfd, size_t memory, struct err *e);
-int id_sorter_add(struct id_sorter *s, const uint8_t id[DIGEST_LEN], struct err *e);
-/* No more ids; start over at the lowest (may be called again to read once more). */
-int id_sorter_rewind(struct id_sorter *s, struct err *e);
-/* 1 with the next id, 0 at the end, -1 with ${e}. */
-int id_sorter_next(struct id_sorter *s, uint8_t id[DIGEST_LEN], struct err *e);
-void id_sorter_free(struct id_sorter *s);
 
 #endif
