@@ -59,8 +59,12 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 
+# shellcheck source=cmake/packages.sh
+. "$top/cmake/packages.sh"
+packages_need build test || exit 2
+
 log=$top/build/log
-mkdir -p "$log"
+mkdir -p "$log" || { echo "tests/run.sh builds below $top/build, which this user may not write" >&2; exit 2; }
 n_ok=0 n_failed=0 n_skipped=0 skipped='' failed=''
 now() { date +%s; }
 began=$(now)
@@ -245,10 +249,6 @@ part_package() {
 	need_release || { one failed "package: release build"; return; }
 	script "package" sh tests/with-tools.sh build/release tests/check/packaging.sh
 }
-
-# shellcheck source=cmake/packages.sh
-. "$top/cmake/packages.sh"
-packages_need build test || exit 2
 
 for part in $parts; do
 	case " $only " in
