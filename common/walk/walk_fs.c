@@ -130,20 +130,21 @@ type_from_mounts(const struct fs_table *t, dev_t dev, char *type, size_t n)
 	return false;
 }
 
+const char *
+walk_fs_type_name(const struct statfs *fs)
+{
+	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
+		if (magics[i].magic == (uint32_t)fs->f_type)
+			return magics[i].type;
+	return "unknown";
+}
+
 static void
 type_from_magic(int fd, char *type, size_t n)
 {
 	struct statfs fs;
 
-	(void)snprintf(type, n, "unknown");
-	if (io->fstatfs(fd, &fs) != 0)
-		return;
-	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
-		if (magics[i].magic == (uint32_t)fs.f_type) {
-			(void)snprintf(type, n, "%s", magics[i].type);
-			return;
-		}
-	(void)snprintf(type, n, "0x%x", (unsigned)(uint32_t)fs.f_type);
+	(void)snprintf(type, n, "%s", io->fstatfs(fd, &fs) == 0 ? walk_fs_type_name(&fs) : "unknown");
 }
 
 /* The name in /dev/disk/by-uuid that leads to the block device ${dev}. */

@@ -43,4 +43,9 @@ const struct fs_row *fs_table_row(const struct fs_table *t, size_t i);
 /* Fill what follows from row->type: pseudo, memory, network, stable. */
 void fs_row_classify(struct fs_row *row);
 
+struct statfs;
+
+/* What the type of a file system is called by its magic number ("ext4"); "unknown" for others. */
+const char *walk_fs_type_name(const struct statfs *fs);
+
 #endif
