@@ -5,7 +5,7 @@
  * Every call of samara to the operating system for files, clocks and random
  * numbers, in one table.  The functions mirror the system calls: the same
  * arguments, -1 and errno.  The table in force is one per process:
- * io_real() passes through; io_fault (io_fault.h) records and fails.
+ * io_real() passes through; for tests io_fault.h fails and io_tape.h records.
  * SQLite runs on the same table through the VFS in common/catalog.
  */
 
