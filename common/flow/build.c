@@ -1,0 +1,219 @@
+#include "common/flow/build.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/passphrase.h"
+#include "common/base/queue.h"
+#include "common/base/secret.h"
+#include "common/base/stop.h"
+#include "common/catalog/seen.h"
+#include "common/crypto/hash.h"
+#include "common/crypto/sign.h"
+#include "common/flow/build_run.h"
+
+static struct build *
+build_open(const struct build_options *o, struct build_report *r, struct err *e)
+{
+	struct build *b = calloc(1, sizeof(*b));
+
+	memset(r, 0, sizeof(*r));
+	if (b == NULL) {
+		err_errno(e, "build");
+		return NULL;
+	}
+	b->o = o;
+	b->r = r;
+	b->set_fd = b->runs_fd = b->imagefd = b->target.fd = -1;
+	b->workers = o->workers != 0 ? o->workers : pool_processors();
+	snprintf(b->set, sizeof(b->set), "%s", o->set != NULL ? o->set : "files");
+	return b;
+}
+
+static void
+build_release(struct build *b)
+{
+	const int fds[] = { b->imagefd, b->runs_fd, b->set_fd };
+
+	seen_free(b->seen);
+	journal_close(b->j);
+	image_state_free(b->im);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] != -1)
+			io->close(fds[i]);
+	disk_target_close(&b->target);
+	dir_list_free(b->paths, b->npaths);
+	domain_keys_free(b->k);
+	state_free(b->s);
+	free(b);
+}
+
+/* An envelope that stands in snaps/, and of which the journal was cut off. */
+static int
+envelope_adopt(struct build *b, struct err *e)
+{
+	struct envelope env;
+	uint8_t *bytes = NULL;
+	uint64_t highest;
+	size_t len;
+	int rc;
+
+	if (b->im->envelope.seq != 0)
+		return 0;
+	if (state_highest(b->s, &highest, e) != 0)
+		return -1;
+	if (highest == 0)
+		return 0;
+	if ((rc = state_envelope(b->s, highest, &bytes, &len, &env, e)) != 0)
+		return rc == 1 ? 0 : -1;
+	if (memcmp(env.image_id, b->im->begin.image_id, ID_LEN) == 0 &&
+	    ((rc = journal_put(b->j, JOURNAL_ENVELOPE, bytes, len, e)) != 0 || (rc = journal_sync(b->j, e)) != 0 ||
+	    (rc = build_reload(b, e)) != 0))
+		rc = -1;
+	free(bytes);
+	return rc;
+}
+
+static void
+report_fill(struct build *b)
+{
+	struct build_report *r = b->r;
+
+	r->seq = b->im->envelope.seq;
+	r->sealed = b->im->sealed;
+	r->disk_bytes = b->im->pack_bytes;
+	r->disk_packs = b->im->packs;
+	r->result.stored_bytes = b->im->pack_bytes;
+	r->result.stored_packs = b->im->packs;
+	if (b->im->manifest_len > 0)
+		statement_digest(&manifest_schema, b->im->manifest_bytes, b->im->manifest_len, r->manifest_digest);
+}
+
+/* From the envelope to a disk that was read back. */
+static int
+disk_finish(struct build *b, struct err *e)
+{
+	uint8_t disk[4];
+
+	if (b->im->statement.disk == 0 && build_close_disk(b, e) != 0)
+		return -1;
+	if (b->im->read_back)
+		return 0;
+	if (!b->o->no_read_back && (b->im->begin.flags & JB_NO_READ_BACK) == 0)
+		return build_check_disk(b, e);
+	le32_put(disk, b->im->label.disk);
+	if (custody_add(b->s, b->im, b->imagefd, CUSTODY_NOT_READ_BACK, b->im->label.disk, "--no-read-back", e) != 0 ||
+	    journal_put(b->j, JOURNAL_READ_BACK, disk, sizeof(disk), e) != 0 || journal_sync(b->j, e) != 0)
+		return -1;
+	return build_reload(b, e);
+}
+
+/* The seal: asks for the passphrase now, when nothing is left to read. */
+static int
+image_finish(struct build *b, struct err *e)
+{
+	bool untested = b->o->no_key_test || (b->im->begin.flags & JB_NO_KEY_TEST) != 0;
+	char *pass = NULL;
+	size_t len = 0;
+	int rc;
+
+	if (!untested && b->im->manifest.generation == 0) {
+		if (b->o->passphrase == NULL || b->o->passphrase(b->o->passphrase_arg, &pass, &len, e) != 0) {
+			err_set(e, ERR_KEY_TEST, "image %s is complete on the disk but not sealed: its key test needs the passphrase",
+			    b->im->begin.short_name);
+			return err_next(e, "samara-seed key test %s --from %s", b->im->begin.short_name, b->target.path);
+		}
+	}
+	rc = build_finish(b, pass, len, untested || b->im->manifest.generation != 0, e);
+	return rc;
+}
+
+static int
+build_steps(struct build *b, struct err *e)
+{
+	if (envelope_adopt(b, e) != 0)
+		return -1;
+	if (b->im->envelope.seq == 0 && (build_read(b, e) != 0 || build_reload(b, e) != 0))
+		return -1;
+	if (build_numbered(b, e) != 0 || disk_finish(b, e) != 0)
+		return -1;
+	return image_finish(b, e);
+}
+
+/* What a person can do after a failure that left an image behind. */
+static void
+say_how_to_go_on(struct build *b, struct err *e)
+{
+	if (b->im == NULL || b->j == NULL || e->code == ERR_KEY_TEST || e->code == ERR_UNFINISHED || e->next[0] != 0)
+		return;
+	err_next(e, "%s%ssamara-seed build --resume --to %s", e->code == ERR_INTERRUPTED ? "" : err_cure(e->code),
+	    e->code == ERR_INTERRUPTED ? "" : "; then ", b->o->disk);
+}
+
+int
+build_run(const struct build_options *o, struct build_report *r, struct err *e)
+{
+	struct build *b = build_open(o, r, e);
+	char what[512];
+	int rc = -1, status;
+
+	if (b == NULL)
+		return -1;
+	if ((b->s = state_open(o->state_path, e)) == NULL || (b->k = state_keys(b->s, e)) == NULL)
+		goto out;
+	if (build_prepare(b, e) != 0)
+		goto out;
+	snprintf(what, sizeof(what), "image %s, set %s", b->im->begin.short_name, b->set);
+	if ((b->job = job_start(b->s, "build", what, e)) == NULL)
+		goto out;
+	r->job = job_number(b->job);
+	rc = build_steps(b, e);
+	report_fill(b);
+	if (rc == 0 && r->result.unreadable > 0)
+		rc = 3;
+	status = rc == -1 ? err_exit(e->code) : rc;
+	job_end(b->job, status, rc == 0 ? "completed" : rc == 3 ? "completed with warnings" : e->msg);
+out:
+	if (rc == -1)
+		say_how_to_go_on(b, e);
+	build_release(b);
+	return rc;
+}
+
+int
+build_seal(const char *state_path, const char *short_name, const char *disk, const char *pass, size_t len,
+    struct build_report *r, struct err *e)
+{
+	struct build_options o = { .state_path = state_path, .disk = disk, .resume = true };
+	struct build *b = build_open(&o, r, e);
+	int rc = -1;
+
+	if (b == NULL)
+		return -1;
+	if ((b->s = state_open(state_path, e)) == NULL || (b->k = state_keys(b->s, e)) == NULL ||
+	    (b->im = image_state_load(b->s, short_name, NULL, NULL, e)) == NULL)
+		goto out;
+	snprintf(b->set, sizeof(b->set), "%s", b->im->begin.set_name);
+	memcpy(r->short_name, b->im->begin.short_name, sizeof(r->short_name));
+	if ((b->set_fd = set_lock(b->s, b->set, e)) == -1 || build_reload(b, e) != 0)
+		goto out;
+	if (b->im->cancelled || !b->im->read_back) {
+		err_set(e, ERR_UNFINISHED, "image %s is %s; there is nothing to seal yet", b->im->begin.short_name,
+		    b->im->cancelled ? "cancelled" : "not complete on its disk");
+		goto out;
+	}
+	if (disk_target_open(disk, true, b->s->fd, NULL, 0, &b->target, e) != 0 ||
+	    (b->imagefd = disk_resume(&b->target, b->im->name, b->im->label_bytes, b->im->label_len, e)) == -1 ||
+	    (b->j = journal_append(b->im->fd, "journal", e)) == NULL)
+		goto out;
+	if ((rc = build_finish(b, pass, len, false, e)) == 0)
+		report_fill(b);
+out:
+	build_release(b);
+	return rc;
+}

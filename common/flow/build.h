@@ -1,0 +1,95 @@
+#ifndef SAMARA_FLOW_BUILD_H
+#define SAMARA_FLOW_BUILD_H
+
+/* Building an image: from paths to a sealed image on a disk. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/flow/state.h"
+#include "common/walk/walker.h"
+
+struct err;
+struct exclude;
+struct job;
+
+/* What is read, and how. */
+struct build_source {
+	const char *const *paths;
+	size_t npaths;
+	const struct exclude *exclude;
+	const struct walk_never *never;
+	size_t nnever;
+	bool one_file_system, network_file_systems, exclude_caches;
+	bool force_read, ignore_inode, ignore_ctime;
+	int level;			/* zstd */
+	unsigned workers;
+	size_t memory;			/* bytes, for everything */
+};
+
+/* What came of it. */
+struct build_result {
+	uint64_t entries, files, bytes;		/* in the snapshot */
+	uint64_t unreadable;			/* items left out that should be in */
+	uint64_t warnings;
+	uint64_t skipped;			/* left out on purpose */
+	uint64_t unchanged;			/* files not read again */
+	uint64_t read_bytes;
+	uint64_t stored_bytes, stored_packs;	/* in this image, all runs */
+	uint8_t root_id[DIGEST_LEN];
+};
+
+/* A build as the command line has it. */
+struct build_options {
+	const char *state_path;
+	const char *disk;		/* --to */
+	const char *const *paths;
+	size_t npaths;
+	const char *set;		/* NULL: "files" */
+	const char *const *excludes;	/* patterns, in order; those of files are read by the caller */
+	size_t nexcludes;
+	bool resume, one_file_system, network_file_systems, exclude_caches, full;
+	bool plain_directory, no_read_back, no_key_test, force_read, ignore_inode, ignore_ctime;
+	int level;
+	unsigned workers;		/* 0: one a processor */
+	size_t memory;
+	bool dry_run;
+	/* The key test: gives the passphrase in secret memory (freed by the callee's caller), or -1 with ERR_NO_PASSPHRASE. */
+	int (*passphrase)(void *arg, char **pass, size_t *len, struct err *e);
+	void *passphrase_arg;
+};
+
+/* What a person is told at the end. */
+struct build_report {
+	struct build_result result;
+	char short_name[SHORT_LEN + 1];
+	uint8_t snapshot_id[ID_LEN];
+	uint64_t seq;
+	uint8_t manifest_digest[DIGEST_LEN];
+	bool sealed;
+	bool read_back;
+	uint64_t disk_bytes;		/* packs on the disk */
+	uint32_t disk_packs;
+	uint64_t job;
+};
+
+/**
+ * build_run(o, r, e):
+ * Everything from paths (or, with resume, from where the journal stands) to a
+ * sealed image.  Return 0; 3 when sealed but source items could not be read
+ * (each was said); -1 with ${e}.  After any -1 and after a power cut the same
+ * command with --resume goes on; what it read into durable packs is not read
+ * again.  ERR_KEY_TEST: all is there but the seal (key test).
+ */
+int build_run(const struct build_options *o, struct build_report *r, struct err *e);
+
+/**
+ * build_seal(s, short_name, disk, pass, len, r, e):
+ * The key test of an image that was left building for want of a passphrase:
+ * opens a chunk read from the disk with the passphrase's own slot, then seals.
+ * A sealed image is just tested.
+ */
+int build_seal(const char *state_path, const char *short_name, const char *disk, const char *pass, size_t len,
+    struct build_report *r, struct err *e);
+
+#endif

@@ -1,0 +1,413 @@
+/* How a build begins, or goes on. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/catalog/seen.h"
+#include "common/crypto/hash.h"
+#include "common/crypto/sign.h"
+#include "common/disk/image_dir.h"
+#include "common/disk/image_file.h"
+#include "common/flow/build_run.h"
+#include "common/flow/pack_sink.h"
+#include "common/pack/pack_view.h"
+
+#define SEEN_MEMORY_MIN	(16u << 20)
+#define SEEN_DISK	(UINT64_C(64) << 30)
+
+static int
+label_make(struct build *b, struct buf *out, struct err *e)
+{
+	struct label l = { .disk = 1, .format = FORMAT_VERSION, .suite = SUITE_1, .created = io_now() };
+	const struct journal_begin *g = &b->im->begin;
+
+	memcpy(l.image_id, g->image_id, ID_LEN);
+	memcpy(l.short_name, g->short_name, sizeof(l.short_name));
+	memcpy(l.vault_id, g->vault_id, ID_LEN);
+	memcpy(l.vault_name, b->s->trust.vault_name, sizeof(l.vault_name));
+	memcpy(l.machine_id, g->machine_id, ID_LEN);
+	memcpy(l.machine_name, b->s->id.machine_name, sizeof(l.machine_name));
+	memcpy(l.machine_pub, b->s->machine_pub, SIGN_PUB_LEN);
+	memcpy(l.domain_id, g->domain_id, DIGEST_LEN);
+	memcpy(l.fs_type, b->target.fs_type, sizeof(l.fs_type));
+	memcpy(l.fs_id, b->target.fs_id, ID_LEN);
+	return statement_make(&label_schema, &l, b->s->sign_secret, out, e);
+}
+
+/* A short name that neither this state nor the disk knows: no letters that look like digits. */
+static void
+short_name_choose(struct build *b, char out[SHORT_LEN + 1])
+{
+	static const char alphabet[] = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
+	char lower[SHORT_LEN + 1], path[32];
+	struct stat st;
+	uint8_t r[SHORT_LEN];
+
+	do {
+		io_random(r, sizeof(r));
+		for (size_t i = 0; i < SHORT_LEN; i++) {
+			/* The first a letter; the small bias of the remainder hides nothing secret. */
+			out[i] = alphabet[r[i] % (i == 0 ? 23 : sizeof(alphabet) - 1)];
+			lower[i] = (char)(out[i] >= 'A' ? out[i] + 32 : out[i]);
+		}
+		out[SHORT_LEN] = lower[SHORT_LEN] = 0;
+		snprintf(path, sizeof(path), "images/%s", lower);
+	} while (disk_has_image(&b->target, lower) || io->fstatat(b->s->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+static void
+rows_add(struct buf *b, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		buf_u16(b, (uint16_t)strlen(list[i]));
+		buf_add(b, list[i], strlen(list[i]));
+	}
+}
+
+static uint32_t
+begin_flags(const struct build_options *o)
+{
+	return (o->one_file_system ? JB_ONE_FILE_SYSTEM : 0) | (o->exclude_caches ? JB_EXCLUDE_CACHES : 0) |
+	    (o->network_file_systems ? JB_NETWORK_FS : 0) | (o->plain_directory ? JB_PLAIN_DIRECTORY : 0) |
+	    (o->no_read_back ? JB_NO_READ_BACK : 0) | (o->no_key_test ? JB_NO_KEY_TEST : 0) | (o->full ? JB_FULL : 0);
+}
+
+/* Absolute names of the paths, so that --resume works from anywhere. */
+static int
+paths_add(struct buf *out, const char *const *paths, size_t n, struct err *e)
+{
+	char *real;
+
+	for (size_t i = 0; i < n; i++) {
+		if ((real = realpath(paths[i], NULL)) == NULL) {
+			err_errno(e, "%s", paths[i]);
+			e->code = ERR_SOURCE;
+			return -1;
+		}
+		rows_add(out, (const char *const *)&real, 1);
+		free(real);
+	}
+	return 0;
+}
+
+/* The record that a journal begins with. */
+static int
+begin_make(struct build *b, struct buf *out, struct err *e)
+{
+	const struct build_options *o = b->o;
+	struct journal_begin g = { .begin_ns = io_now_ns(), .flags = begin_flags(o), .level_u = o->level };
+	struct envelope base;
+	struct buf paths, excludes;
+	uint8_t *bytes = NULL;
+	size_t len;
+	uint64_t latest;
+	int rc = -1;
+
+	buf_init(&paths);
+	buf_init(&excludes);
+	if (paths_add(&paths, o->paths, o->npaths, e) != 0)
+		goto out;
+	rows_add(&excludes, o->excludes, o->nexcludes);
+	if (buf_check(&paths, e) != 0 || buf_check(&excludes, e) != 0 || set_latest(b->s, b->set, &latest, e) != 0)
+		goto out;
+	if (latest != 0 && !o->full && state_envelope(b->s, latest, &bytes, &len, &base, e) == 0)
+		memcpy(g.base, base.snapshot_id, ID_LEN);
+	free(bytes);
+	io_random(g.image_id, ID_LEN);
+	io_random(g.snapshot_id, ID_LEN);
+	short_name_choose(b, g.short_name);
+	memcpy(g.machine_id, b->s->id.machine_id, ID_LEN);
+	memcpy(g.vault_id, b->s->trust.vault_id, ID_LEN);
+	memcpy(g.domain_id, b->s->id.domain_id, DIGEST_LEN);
+	snprintf(g.set_name, sizeof(g.set_name), "%s", b->set);
+	g.paths = view_of(paths.p, paths.len);
+	g.excludes = view_of(excludes.p, excludes.len);
+	rc = statement_make(&journal_begin_schema, &g, NULL, out, e);
+	if (rc == 0)
+		memcpy(b->r->short_name, g.short_name, sizeof(b->r->short_name));
+out:
+	buf_release(&paths);
+	buf_release(&excludes);
+	return rc;
+}
+
+static int
+image_new(struct build *b, struct err *e)
+{
+	char path[32], lower[SHORT_LEN + 1];
+	struct buf begin, label;
+	int fd = -1, rc = -1;
+
+	buf_init(&begin);
+	buf_init(&label);
+	if (begin_make(b, &begin, e) != 0)
+		goto out;
+	for (size_t i = 0; i <= SHORT_LEN; i++)
+		lower[i] = (char)(b->r->short_name[i] >= 'A' ? b->r->short_name[i] + 32 : b->r->short_name[i]);
+	snprintf(path, sizeof(path), "images/%s", lower);
+	if (dir_make(b->s->fd, path, 0700, e) != 0 || (fd = dir_open(b->s->fd, path, e)) == -1)
+		goto out;
+	if ((b->j = journal_create(fd, "journal", JOURNAL_BEGIN, begin.p, begin.len, e)) == NULL ||
+	    (b->im = image_state_load(b->s, lower, NULL, NULL, e)) == NULL ||
+	    label_make(b, &label, e) != 0 || journal_put(b->j, JOURNAL_DISK, label.p, label.len, e) != 0 ||
+	    journal_sync(b->j, e) != 0)
+		goto out;
+	rc = 0;
+out:
+	if (fd != -1)
+		io->close(fd);
+	buf_release(&begin);
+	buf_release(&label);
+	return rc;
+}
+
+/* Which image this build is about: a new one, or the unfinished one. */
+static int
+image_choose(struct build *b, struct err *e)
+{
+	int rc = image_state_find(b->s, b->o->resume && b->o->set == NULL ? NULL : b->set, &b->im, e);
+
+	if (rc == -1)
+		return -1;
+	if (b->o->resume) {
+		if (rc == 1)
+			return err_set(e, ERR_NO_IMAGE, "there is no unfinished image to go on with");
+		snprintf(b->set, sizeof(b->set), "%s", b->im->begin.set_name);
+		return 0;
+	}
+	if (rc == 0) {
+		err_set(e, ERR_UNFINISHED, "image %s of set %s is not finished", b->im->begin.short_name, b->set);
+		return err_next(e, "go on with it: samara-seed build --resume --to DISK; or give it up: samara-seed cancel %s",
+		    b->im->begin.short_name);
+	}
+	return 0;
+}
+
+static int
+rows_split(struct fmt_view rows, char ***out, size_t *n, struct err *e)
+{
+	struct rd r = { .p = rows.p, .left = rows.len };
+	char **list = NULL, **grown;
+	const uint8_t *p;
+	size_t len;
+
+	*n = 0;
+	while (r.left > 0) {
+		len = rd_u16(&r);
+		p = rd_bytes(&r, len);
+		if (p == NULL || (grown = realloc(list, (*n + 1) * sizeof(*list))) == NULL ||
+		    ((list = grown)[*n] = strndup((const char *)p, len)) == NULL) {
+			dir_list_free(list, *n);
+			return err_set(e, ERR_MEMORY, "paths of the image");
+		}
+		++*n;
+	}
+	*out = list;
+	return 0;
+}
+
+/* --- ids that are held --- */
+
+static int
+held_table(void *arg, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
+    uint32_t table_len, const uint8_t *foot, struct err *e)
+{
+	struct build *b = arg;
+	uint8_t ids[256 * DIGEST_LEN], known[256];
+	struct pack_row row;
+	uint32_t n = 0;
+
+	(void)number, (void)file_len, (void)table, (void)table_len, (void)foot;
+	for (uint32_t i = 0; i < t->count; i++) {
+		pack_table_row(t, i, &row);
+		memcpy(ids + (size_t)n++ * DIGEST_LEN, row.id, DIGEST_LEN);
+		if (n == 256 || i + 1 == t->count) {
+			if (seen_claim(b->seen, ids, n, known, e) != 0)
+				return -1;
+			n = 0;
+		}
+	}
+	return 0;
+}
+
+static int
+held_load(struct build *b, struct err *e)
+{
+	struct image_state *im, *again;
+	char **names;
+	size_t n;
+	int rc = 0;
+
+	if (state_images(b->s, &names, &n, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		bool own = strcasecmp(names[i], b->im->name) == 0;
+
+		if ((im = image_state_load(b->s, names[i], NULL, NULL, e)) == NULL) {
+			if (e->code == ERR_NOT_FOUND)
+				err_clear(e);	/* it was never begun */
+			else
+				rc = -1;
+			continue;
+		}
+		if (im->cancelled)
+			b->cancelled_before = true;
+		if (own || (im->sealed && !im->cancelled && (b->im->begin.flags & JB_FULL) == 0)) {
+			if ((again = image_state_load(b->s, names[i], held_table, b, e)) == NULL)
+				rc = -1;
+			image_state_free(again);
+		}
+		image_state_free(im);
+	}
+	dir_list_free(names, n);
+	return rc;
+}
+
+static int
+seen_open(struct build *b, struct err *e)
+{
+	size_t memory = b->o->memory, other = PACK_SINK_MEMORY + (80u << 20) + b->workers * (size_t)(8u << 20);
+
+	if (dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1)
+		return -1;
+	memory = memory > other + SEEN_MEMORY_MIN ? memory - other : SEEN_MEMORY_MIN;
+	b->seen = seen_new(b->runs_fd, memory, SEEN_DISK, e);
+	return b->seen == NULL ? -1 : 0;
+}
+
+/* --- packs that were published but are not in the journal (a power cut between the two) --- */
+
+static int
+pack_adopt(struct build *b, uint32_t number, uint8_t *bytes, size_t len, struct err *e)
+{
+	struct pack_view v;
+	struct fmt_view parts[2];
+	uint8_t head[12];
+	size_t table_len;
+
+	if (pack_view_bytes(&v, bytes, len, b->s->id.machine_id, b->s->machine_pub, e) != 0)
+		return err_during(e, "pack %u on %s", number, b->target.path);
+	table_len = v.foot.table_len;
+	le32_put(head, b->im->label.disk);
+	le32_put(head + 4, number);
+	le32_put(head + 8, (uint32_t)len);
+	parts[0] = view_of(head, sizeof(head));
+	parts[1] = view_of(bytes + len - PACK_FOOT_LEN - table_len, table_len + PACK_FOOT_LEN);
+	if (journal_add(b->j, JOURNAL_PACK, parts, 2, e) != 0)
+		return -1;
+	return held_table(b, number, (uint32_t)len, &v.table, NULL, 0, NULL, e);
+}
+
+static int
+packs_adopt(struct build *b, struct err *e)
+{
+	char name[IMAGE_NAME_MAX], dir[IMAGE_NAME_MAX];
+	uint32_t number = b->im->next_pack;
+	uint8_t *bytes;
+	size_t len;
+
+	for (;; number++) {
+		image_name_pack(name, number);
+		if (image_file_read(b->imagefd, name, PACK_LEN_MAX, &bytes, &len, e) != 0) {
+			if (e->code != ERR_NOT_FOUND)
+				return -1;
+			err_clear(e);
+			break;
+		}
+		int rc = pack_adopt(b, number, bytes, len, e);
+
+		free(bytes);
+		if (rc != 0)
+			return -1;
+		image_name_pack_dir(dir, number);
+		if (dir_sync(b->imagefd, dir, e) != 0)
+			return -1;
+	}
+	return number == b->im->next_pack ? 0 : journal_sync(b->j, e);
+}
+
+int
+build_reload(struct build *b, struct err *e)
+{
+	struct image_state *im = image_state_load(b->s, b->im->name, NULL, NULL, e);
+
+	if (im == NULL)
+		return -1;
+	image_state_free(b->im);
+	b->im = im;
+	return 0;
+}
+
+/* The image on the disk: made, or found again. */
+static int
+disk_choose(struct build *b, struct err *e)
+{
+	struct buf label;
+	int rc = 0;
+
+	if (b->im->label.disk == 0) {
+		/* Cut off between the journal's first record and its disk. */
+		buf_init(&label);
+		rc = label_make(b, &label, e);
+		if (rc == 0)
+			rc = journal_put(b->j, JOURNAL_DISK, label.p, label.len, e);
+		if (rc == 0)
+			rc = journal_sync(b->j, e);
+		buf_release(&label);
+		if (rc != 0 || build_reload(b, e) != 0)
+			return -1;
+	}
+	if (b->im->packs == 0 && b->im->envelope.seq == 0)
+		b->imagefd = disk_begin(&b->target, b->s, b->im->name, b->im->label_bytes, b->im->label_len, e);
+	else
+		b->imagefd = disk_resume(&b->target, b->im->name, b->im->label_bytes, b->im->label_len, e);
+	return b->imagefd == -1 ? -1 : 0;
+}
+
+int
+build_prepare(struct build *b, struct err *e)
+{
+	const char *const *sources;
+	size_t n;
+
+	if (!b->o->resume && (b->set_fd = set_lock(b->s, b->set, e)) == -1)
+		return -1;
+	if (image_choose(b, e) != 0 || (b->o->resume && (b->set_fd = set_lock(b->s, b->set, e)) == -1))
+		return -1;
+	if (b->o->resume) {
+		/* Somebody may have finished it while we waited for the lock. */
+		if (build_reload(b, e) != 0 || (b->j = journal_append(b->im->fd, "journal", e)) == NULL)
+			return -1;
+		if (b->im->sealed || b->im->cancelled)
+			return err_set(e, ERR_NO_IMAGE, "image %s is %s", b->im->begin.short_name, image_state_word(b->im));
+		if (rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0)
+			return -1;
+	}
+	sources = b->o->resume ? (const char *const *)b->paths : b->o->paths;
+	n = b->o->resume ? b->npaths : b->o->npaths;
+	if (disk_target_open(b->o->disk, b->o->plain_directory || (b->im != NULL && (b->im->begin.flags & JB_PLAIN_DIRECTORY) != 0),
+	    b->s->fd, sources, n, &b->target, e) != 0)
+		return -1;
+	if (!b->o->resume) {
+		if (image_new(b, e) != 0 || build_reload(b, e) != 0 ||
+		    rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0)
+			return -1;
+	}
+	memcpy(b->r->short_name, b->im->begin.short_name, sizeof(b->r->short_name));
+	memcpy(b->r->snapshot_id, b->im->begin.snapshot_id, ID_LEN);
+	if (disk_choose(b, e) != 0)
+		return -1;
+	snprintf(b->disk_name, sizeof(b->disk_name), "%s-%u", b->im->begin.short_name, b->im->label.disk);
+	if (seen_open(b, e) != 0 || held_load(b, e) != 0)
+		return -1;
+	if (b->im->envelope.seq == 0 && (packs_adopt(b, e) != 0 || build_reload(b, e) != 0))
+		return -1;
+	return 0;
+}

@@ -1,0 +1,207 @@
+#ifndef SAMARA_FLOW_BUILD_ENGINE_H
+#define SAMARA_FLOW_BUILD_ENGINE_H
+
+/*
+ * The engine of a build: one pass from the live tree to chunks and a listing.
+ *
+ *   walker thread    walks in listing order, merges with what is known, makes units
+ *   worker threads   take the oldest work there is: a bundle to seal, the next
+ *                    stretch of a big file, the next unit of small files
+ *   order thread     (the caller) takes finished units in order: forms bundles,
+ *                    writes the listing, the reference list and the item log
+ *   pack sink        seals and writes packs; says what is durable
+ *
+ * The order thread alone decides what is in the snapshot, in listing order, so
+ * the result does not depend on how many workers there are.  Everything is
+ * bounded: UNITS_MAX units, each with at most UNIT_BYTES of small files.
+ * Private to build_*.c.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "common/base/err.h"
+#include "common/flow/base_list.h"
+#include "common/flow/build.h"
+#include "common/flow/pack_sink.h"
+#include "common/walk/walker.h"
+#include "formats/fmt_listing.h"
+
+#define UNITS_MAX	32u
+#define UNIT_PIECES	512u
+#define UNIT_DIRS	16u
+#define UNIT_BYTES	(1u << 20)
+#define STRETCH_LEN	(4u << 20)	/* of a big file, read and cut at a time */
+#define STRETCH_CHUNKS	2048u
+
+struct cutter;
+struct codec;
+struct id_sorter;
+struct listing_writer;
+struct job;
+struct xattr_rows;
+
+/* Memory that is given back all at once. */
+struct slab {
+	struct slab_block *blocks;
+};
+void *slab_get(struct slab *s, size_t n);		/* NULL without memory; 8-byte aligned */
+bool slab_view(struct slab *s, struct fmt_view *v);	/* copy what ${v} points at; false without memory */
+void slab_free(struct slab *s);
+
+/* Many small files in one chunk. */
+struct bundle {
+	uint8_t *data;
+	uint32_t len, cap;
+	uint8_t id[DIGEST_LEN];
+	uint64_t seq;		/* of the pack it went into, when done */
+	bool done;
+	unsigned users;		/* pieces that wait for it */
+	struct bundle *next;	/* in the workers' list */
+	struct bundle *live;	/* in the order thread's list of all there are */
+};
+
+/* A stretch of a big file: what one worker reads, cuts and stores at a time. */
+struct stretch {
+	struct stretch *next;
+	unsigned generation;	/* of the file's reading */
+	bool done, last;
+	uint8_t *extents;	/* EXTENT_LEN each */
+	uint32_t n;
+	uint64_t seq;
+	uint64_t bytes;
+};
+
+/* A big file being read. */
+struct big_file {
+	int fd;
+	bool busy;		/* a worker reads and cuts */
+	bool eof, failed;
+	unsigned generation;	/* 0: first reading; 1: again, since it changed */
+	uint64_t offset;	/* read up to here */
+	uint64_t run_end;	/* of the stretch of data around offset */
+	bool sparse;
+	uint8_t *carry;		/* read, not cut yet */
+	size_t carry_len;
+	struct stat first;
+	struct stretch *head, *tail;	/* in order */
+	/* The order thread's. */
+	unsigned taking;	/* generation that is being taken */
+	struct buf_extents {
+		uint8_t *p;
+		size_t len, cap;
+	} extents;
+	struct spill_writer *spill;
+	uint64_t size, seq;
+};
+
+enum piece_kind { PIECE_DIR, PIECE_READY, PIECE_SMALL, PIECE_BIG, PIECE_LINK };
+
+/* One thing in listing order. */
+struct piece {
+	enum piece_kind kind;
+	struct fmt_view path;	/* the directory */
+	struct entry en;
+	dev_t dev;
+	struct walk_dir *dir;	/* held, where the file must be opened */
+	bool large_dir;		/* DIR: holds more small files than a bundle */
+	bool skip;		/* could not be read: not in the listing */
+	struct base_place place;	/* READY: where its spill chunks stand */
+	/* SMALL, when read */
+	uint8_t *data;
+	uint32_t len, cut;
+	struct bundle *bundle;
+	uint32_t offset;
+};
+
+enum unit_state { UNIT_NEW, UNIT_TAKEN, UNIT_DONE };
+
+struct unit {
+	struct unit *next;
+	enum unit_state state;
+	unsigned n, ndirs;
+	struct piece pieces[UNIT_PIECES];
+	struct slab slab;
+	uint64_t small_bytes;
+	struct walk_dir *dirs[UNIT_DIRS];
+	struct big_file *big;	/* then the unit is pieces[0] alone */
+	bool entered;		/* taken into the order thread's hands */
+};
+
+/* Pending items of the log, waiting for their packs. */
+struct log_block {
+	struct log_block *next;
+	unsigned type;		/* JOURNAL_ITEMS or JOURNAL_SPILL */
+	uint8_t *p;
+	size_t len, cap;
+	uint64_t seq;
+};
+
+struct engine {
+	const struct build_source *src;
+	struct build_result *res;
+	struct pack_sink *sink;
+	struct journal *items;		/* item log of this run */
+	const struct base_layer *layers;
+	size_t nlayers;
+	const struct domain_keys *keys;
+	struct cutter *cutter;
+	struct job *job;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t tick;			/* counts every change, so that no waking is lost */
+	struct unit *first, *last;	/* in listing order, not yet out */
+	unsigned nunits;
+	bool walked;			/* no more units will come */
+	struct bundle *tasks, *tasks_last;
+	bool failed, ending;
+	struct err err;
+
+	struct walker *walker;
+	atomic_uint_fast64_t read_bytes;
+};
+
+/* Something changed: wake whoever waits.  The lock is held. */
+static inline void
+engine_tick(struct engine *g)
+{
+	g->tick++;
+	pthread_cond_broadcast(&g->changed);
+}
+
+/* The first failure ends the build; safe from any thread. */
+void engine_fail(struct engine *g, const struct err *e);
+/* A source item that could not be (wholly) taken: counted, said, kept in the job. */
+void engine_warn(struct engine *g, struct fmt_view dir, struct fmt_view name, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+void engine_walk(void *arg);	/* build_walk.c: the walker's thread */
+void engine_work(void *arg);	/* build_work.c: a worker */
+
+/* build_file.c: the reading of files, for workers. */
+struct worker {
+	struct engine *g;
+	struct codec *codec;
+	uint8_t *buf;		/* a stretch and what was carried over */
+	size_t buf_cap;
+	uint8_t *inner;		/* one chunk, compressed and padded */
+	struct xattr_rows *xattrs;
+};
+int work_small(struct worker *w, struct unit *u, struct err *e);
+int work_big(struct worker *w, struct unit *u, struct err *e);
+int work_bundle(struct worker *w, struct bundle *b, struct err *e);
+
+/**
+ * store_chunks(w, kind, data, lens, n, ids, seq, e):
+ * Store ${n} chunks that lie one behind the other at ${data}: ids into ${ids},
+ * the highest pack sequence that any of them waits for into ${seq}.
+ */
+int store_chunks(struct worker *w, unsigned kind, const uint8_t *data, const uint32_t *lens, uint32_t n, uint8_t *ids,
+    uint64_t *seq, struct err *e);
+
+void unit_free(struct unit *u);
+
+#endif

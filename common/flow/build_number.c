@@ -1,0 +1,306 @@
+/* A complete listing becomes a snapshot: root chunk, number, reference list, envelope. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/crypto/hash.h"
+#include "common/crypto/sign.h"
+#include "common/flow/build_order.h"
+#include "common/flow/build_run.h"
+#include "common/pack/refs.h"
+
+/* The digest of the sorted list, with ${extra} among it where not NULL. */
+static int
+refs_digest_of(struct order *o, const uint8_t domain[DIGEST_LEN], const uint8_t *extra, uint8_t digest[DIGEST_LEN],
+    uint64_t *count, int (*each)(void *arg, const uint8_t *id, struct err *e), void *arg, struct err *e)
+{
+	struct refs_digest *d = refs_digest_new(domain);
+	uint8_t id[DIGEST_LEN];
+	int got = -1, c, rc = 0;
+
+	if (d == NULL)
+		return err_set(e, ERR_MEMORY, "reference list");
+	if (id_sorter_rewind(o->refs, e) != 0)
+		rc = -1;
+	while (rc == 0 && (got = id_sorter_next(o->refs, id, e)) == 1) {
+		c = extra != NULL ? memcmp(extra, id, DIGEST_LEN) : 1;
+		if (c <= 0) {
+			if (c < 0 && (refs_digest_add(d, extra) != 0 || (each != NULL && each(arg, extra, e) != 0)))
+				rc = -1;
+			extra = NULL;
+		}
+		if (rc == 0 && (refs_digest_add(d, id) != 0 || (each != NULL && each(arg, id, e) != 0)))
+			rc = -1;
+	}
+	if (got == -1)
+		rc = -1;
+	if (rc == 0 && extra != NULL && (refs_digest_add(d, extra) != 0 || (each != NULL && each(arg, extra, e) != 0)))
+		rc = -1;
+	if (rc == 0)
+		refs_digest_final(d, digest, count);
+	refs_digest_free(d);
+	return rc;
+}
+
+/* --- the reference list as files --- */
+
+struct refs_out {
+	int dirfd, fd;
+	uint64_t seq, done;		/* ids written */
+	struct refs_head head;
+	struct buf buf;
+};
+
+static int
+refs_flush(struct refs_out *r, struct err *e)
+{
+	if (r->buf.len > 0 && io_write_full(r->fd, r->buf.p, r->buf.len, -1) != 0)
+		return err_errno(e, "write the reference list");
+	buf_reset(&r->buf);
+	return 0;
+}
+
+static int
+refs_part_end(struct refs_out *r, struct err *e)
+{
+	char name[64];
+	int rc = refs_flush(r, e);
+
+	if (rc == 0 && io->fsync(r->fd) != 0)
+		rc = err_set(e, ERR_FSYNC, "sync the reference list: %s", strerror(errno));
+	io->close(r->fd);
+	r->fd = -1;
+	snprintf(name, sizeof(name), "%08llu.r%02u", (unsigned long long)r->seq, r->head.part);
+	if (rc == 0 && io->renameat2(r->dirfd, "refs.tmp", r->dirfd, name, 0) != 0)
+		rc = err_errno(e, "name the reference list");
+	r->head.part++;
+	return rc;
+}
+
+static int
+refs_part_begin(struct refs_out *r, struct err *e)
+{
+	uint8_t head[REFS_HEAD_LEN];
+
+	r->fd = io->open(r->dirfd, "refs.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (r->fd == -1)
+		return err_errno(e, "write the reference list");
+	refs_head_encode(&r->head, head);
+	buf_add(&r->buf, head, sizeof(head));
+	return 0;
+}
+
+static int
+refs_id(void *arg, const uint8_t *id, struct err *e)
+{
+	struct refs_out *r = arg;
+
+	if (r->fd == -1 && refs_part_begin(r, e) != 0)
+		return -1;
+	buf_add(&r->buf, id, DIGEST_LEN);
+	r->done++;
+	if (buf_check(&r->buf, e) != 0 || (r->buf.len >= 1u << 20 && refs_flush(r, e) != 0))
+		return -1;
+	return r->done % REFS_PART_IDS == 0 ? refs_part_end(r, e) : 0;
+}
+
+/* All parts of the list into snaps/; the digest and count go into ${env}. */
+static int
+refs_write(struct order *o, int dirfd, struct envelope *env, const uint8_t *root, struct err *e)
+{
+	struct refs_out r = { .dirfd = dirfd, .fd = -1, .seq = env->seq };
+	uint8_t again[DIGEST_LEN];
+	uint64_t count;
+	int rc;
+
+	buf_init(&r.buf);
+	if (refs_digest_of(o, env->domain_id, root, env->refs_digest, &env->refs_count, NULL, NULL, e) != 0)
+		return -1;
+	r.head.kind = REFS_WHOLE;
+	r.head.parts = (uint16_t)((env->refs_count + REFS_PART_IDS - 1) / REFS_PART_IDS);
+	memcpy(r.head.domain_id, env->domain_id, DIGEST_LEN);
+	memcpy(r.head.digest, env->refs_digest, DIGEST_LEN);
+	r.head.count = r.head.added = env->refs_count;
+	rc = refs_digest_of(o, env->domain_id, root, again, &count, refs_id, &r, e);
+	if (rc == 0 && r.fd != -1)
+		rc = refs_part_end(&r, e);
+	if (r.fd != -1)
+		io->close(r.fd);
+	buf_release(&r.buf);
+	if (rc == 0 && memcmp(again, env->refs_digest, DIGEST_LEN) != 0)
+		rc = err_set(e, ERR_INTERNAL, "the reference list changed while it was written");
+	return rc == 0 ? dir_sync(dirfd, NULL, e) : -1;
+}
+
+/* --- the root chunk --- */
+
+static int
+filesystems_rows(struct walker *w, struct buf *out, struct err *e)
+{
+	struct filesystem fs;
+	struct wr wr;
+	uint8_t *p;
+	size_t n;
+
+	for (size_t i = 0; walker_filesystem(w, i, &fs) == 0; i++) {
+		n = (size_t)1 + fs.type.len + 1 + fs.uuid.len + 2 + fs.path.len + 8;
+		if ((p = buf_room(out, n)) == NULL)
+			return buf_check(out, e);
+		wr = (struct wr){ .p = p, .left = n };
+		filesystem_put(&wr, &fs);
+		buf_grew(out, n);
+	}
+	return 0;
+}
+
+static void
+root_from_envelope(struct snapshot_root *root, const struct envelope *env)
+{
+	memcpy(root->snapshot_id, env->snapshot_id, ID_LEN);
+	memcpy(root->machine_id, env->machine_id, ID_LEN);
+	memcpy(root->domain_id, env->domain_id, DIGEST_LEN);
+	root->seq = env->seq;
+	memcpy(root->previous, env->previous, ID_LEN);
+	memcpy(root->set_name, env->set_name, sizeof(root->set_name));
+	memcpy(root->base, env->base, ID_LEN);
+	root->kind = env->kind;
+	root->begin_ns = env->begin_ns;
+	root->end_ns = env->end_ns;
+	memcpy(root->image_id, env->image_id, ID_LEN);
+}
+
+static int
+root_put(struct build *b, struct order *o, struct envelope *env, const uint8_t *top, uint8_t levels, uint64_t entries,
+    struct walker *walker, struct err *e)
+{
+	const struct build_result *res = &b->r->result;
+	struct snapshot_root root = { .levels = levels, .entries = entries, .files = res->files, .bytes = res->bytes,
+	    .unreadable = res->unreadable, .program = "samara " SAMARA_VERSION, .paths = b->im->begin.paths };
+	uint32_t len;
+	uint64_t seq;
+	struct buf fs, out;
+	int rc = -1;
+
+	buf_init(&fs);
+	buf_init(&out);
+	root_from_envelope(&root, env);
+	memcpy(root.signer_pub, b->s->machine_pub, SIGN_PUB_LEN);
+	memcpy(root.top_id, top, DIGEST_LEN);
+	if (gethostname(root.host, sizeof(root.host)) != 0)
+		root.host[0] = 0;
+	root.host[sizeof(root.host) - 1] = 0;
+	if (filesystems_rows(walker, &fs, e) != 0)
+		goto out;
+	root.filesystems = view_of(fs.p, fs.len);
+	if (refs_digest_of(o, env->domain_id, NULL, root.refs_digest, &root.refs_count, NULL, NULL, e) != 0 ||
+	    statement_make(&snapshot_root_schema, &root, NULL, &out, e) != 0)
+		goto out;
+	len = (uint32_t)out.len;
+	if (store_chunks(&o->w, KIND_ROOT, out.p, &len, 1, env->root_id, &seq, e) == 0)
+		rc = pack_sink_flush(o->g->sink, e);
+out:
+	buf_release(&fs);
+	buf_release(&out);
+	return rc;
+}
+
+/* What the envelope says of the chain: the state's lock is held. */
+static int
+chain_fill(struct build *b, struct envelope *env, struct err *e)
+{
+	struct envelope before;
+	uint8_t *bytes = NULL;
+	uint64_t highest;
+	size_t len;
+
+	if (state_highest(b->s, &highest, e) != 0)
+		return -1;
+	if (b->s->trust.last_seq > highest)
+		highest = b->s->trust.last_seq;
+	env->seq = highest + 1;
+	if (highest == 0)
+		return 0;
+	if (highest == b->s->trust.last_seq) {
+		memcpy(env->previous, b->s->trust.head, ID_LEN);
+		return 0;
+	}
+	/* Closed, and the trust state did not get to know: a power cut between. */
+	if (state_envelope(b->s, highest, &bytes, &len, &before, e) != 0)
+		return err_during(e, "snapshot %llu", (unsigned long long)highest);
+	memcpy(env->previous, before.snapshot_id, ID_LEN);
+	free(bytes);
+	return 0;
+}
+
+/* Sign the envelope and make it durable: from here on the number is taken. */
+static int
+envelope_put(struct build *b, int dirfd, struct envelope *env, struct err *e)
+{
+	struct buf out;
+	char name[64];
+	int rc;
+
+	buf_init(&out);
+	snprintf(name, sizeof(name), "%08llu.env", (unsigned long long)env->seq);
+	rc = statement_make(&envelope_schema, env, b->s->sign_secret, &out, e);
+	if (rc == 0 && (rc = file_put_new(dirfd, name, out.p, out.len, 0600, e)) == 1)
+		rc = err_set(e, ERR_INTERNAL, "snapshot number %llu is taken", (unsigned long long)env->seq);
+	if (rc == 0)
+		rc = journal_put(b->j, JOURNAL_ENVELOPE, out.p, out.len, e);
+	if (rc == 0)
+		rc = journal_sync(b->j, e);
+	buf_release(&out);
+	return rc;
+}
+
+int
+build_numbered(struct build *b, struct err *e)
+{
+	struct trust *t = &b->s->trust;
+	const struct envelope *env = &b->im->envelope;
+	int lock, rc = 0;
+
+	if (t->last_seq >= env->seq)
+		return 0;
+	if ((lock = state_lock(b->s, e)) == -1)
+		return -1;
+	t->last_seq = env->seq;
+	memcpy(t->head, env->snapshot_id, ID_LEN);
+	statement_digest(&envelope_schema, b->im->envelope_bytes, b->im->envelope_len, t->head_digest);
+	rc = state_trust_save(b->s, b->k, e);
+	io->close(lock);
+	return rc;
+}
+
+int
+build_number(struct build *b, struct order *o, const uint8_t top[DIGEST_LEN], uint8_t levels, uint64_t entries,
+    struct walker *walker, struct err *e)
+{
+	const struct journal_begin *g = &b->im->begin;
+	struct envelope env = { .kind = SNAP_FILES, .begin_ns = g->begin_ns, .end_ns = io_now_ns() };
+	int lock, dirfd = -1, rc = -1;
+
+	memcpy(env.snapshot_id, g->snapshot_id, ID_LEN);
+	memcpy(env.machine_id, g->machine_id, ID_LEN);
+	memcpy(env.domain_id, g->domain_id, DIGEST_LEN);
+	memcpy(env.set_name, g->set_name, sizeof(env.set_name));
+	memcpy(env.base, g->base, ID_LEN);
+	memcpy(env.image_id, g->image_id, ID_LEN);
+	if ((lock = state_lock(b->s, e)) == -1)
+		return -1;
+	if ((dirfd = dir_open(b->s->fd, "snaps", e)) != -1 && chain_fill(b, &env, e) == 0 &&
+	    root_put(b, o, &env, top, levels, entries, walker, e) == 0 &&
+	    refs_write(o, dirfd, &env, env.root_id, e) == 0)
+		rc = envelope_put(b, dirfd, &env, e);
+	if (dirfd != -1)
+		io->close(dirfd);
+	io->close(lock);
+	memcpy(b->r->result.root_id, env.root_id, DIGEST_LEN);
+	return rc;
+}

@@ -1,0 +1,59 @@
+#ifndef SAMARA_FLOW_BUILD_RUN_H
+#define SAMARA_FLOW_BUILD_RUN_H
+
+/* The steps of a build that need more than the engine.  Private to build*.c. */
+
+#include "common/flow/build.h"
+#include "common/flow/disk_write.h"
+#include "common/flow/image_state.h"
+#include "common/flow/journal.h"
+
+struct order;
+struct seen;
+
+struct build {
+	const struct build_options *o;
+	struct build_report *r;
+	struct state *s;
+	struct domain_keys *k;
+	int set_fd;			/* holds the set's lock */
+	int runs_fd;			/* runs/ in the state */
+	struct image_state *im;
+	struct disk_target target;
+	int imagefd;			/* samara/NAME on the disk */
+	struct journal *j;
+	struct seen *seen;
+	struct job *job;
+	char set[SET_NAME_MAX + 1];
+	char disk_name[16];		/* RM4K-1 */
+	unsigned workers;
+	char **paths;			/* from the journal: what the image was begun with */
+	size_t npaths;
+	bool cancelled_before;		/* some image of this machine was given up */
+};
+
+/* build_begin.c: a new image, or the one to go on with; then disk, journal, held ids. */
+int build_prepare(struct build *b, struct err *e);
+
+/* build_read.c: from the source to durable packs and a numbered, signed envelope. */
+int build_read(struct build *b, struct err *e);
+
+/* build_number.c: number, root chunk, reference list and envelope of a listing that is complete. */
+int build_number(struct build *b, struct order *o, const uint8_t top[DIGEST_LEN], uint8_t levels, uint64_t entries,
+    struct walker *walker, struct err *e);
+/* What follows an envelope in the journal, also after a power cut between: snaps/ and trust agree with it. */
+int build_numbered(struct build *b, struct err *e);
+
+/* build_close.c */
+int build_close_disk(struct build *b, struct err *e);
+int build_check_disk(struct build *b, struct err *e);
+/**
+ * build_finish(b, pass, len, untested, e):
+ * Key test (unless ${untested}), manifest, custody, state: the image is sealed.
+ */
+int build_finish(struct build *b, const char *pass, size_t len, bool untested, struct err *e);
+
+/* Load the image's journal again, after records were added. */
+int build_reload(struct build *b, struct err *e);
+
+#endif

@@ -1,0 +1,127 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/flow/build_engine.h"
+#include "common/pack/listing_write.h"
+
+#define SLAB_BLOCK	(64u << 10)
+
+struct slab_block {
+	struct slab_block *next;
+	size_t used, cap;
+	_Alignas(8) uint8_t bytes[];
+};
+
+void *
+slab_get(struct slab *s, size_t n)
+{
+	struct slab_block *b = s->blocks;
+	size_t cap;
+
+	n = (n + 7) & ~(size_t)7;
+	if (b == NULL || b->cap - b->used < n) {
+		cap = n > SLAB_BLOCK ? n : SLAB_BLOCK;
+		if ((b = malloc(sizeof(*b) + cap)) == NULL)
+			return NULL;
+		b->used = 0;
+		b->cap = cap;
+		/* A block of its own for something large does not end the one in use. */
+		if (n > SLAB_BLOCK && s->blocks != NULL) {
+			b->next = s->blocks->next;
+			s->blocks->next = b;
+		} else {
+			b->next = s->blocks;
+			s->blocks = b;
+		}
+	}
+	b->used += n;
+	return b->bytes + b->used - n;
+}
+
+bool
+slab_view(struct slab *s, struct fmt_view *v)
+{
+	uint8_t *p;
+
+	if (v->len == 0)
+		return true;
+	if ((p = slab_get(s, v->len)) == NULL)
+		return false;
+	memcpy(p, v->p, v->len);
+	v->p = p;
+	return true;
+}
+
+void
+slab_free(struct slab *s)
+{
+	struct slab_block *b;
+
+	while ((b = s->blocks) != NULL) {
+		s->blocks = b->next;
+		free(b);
+	}
+}
+
+void
+engine_fail(struct engine *g, const struct err *e)
+{
+	pthread_mutex_lock(&g->lock);
+	if (!g->failed) {
+		g->failed = true;
+		g->err = *e;
+	}
+	engine_tick(g);
+	pthread_mutex_unlock(&g->lock);
+}
+
+void
+engine_warn(struct engine *g, struct fmt_view dir, struct fmt_view name, const char *fmt, ...)
+{
+	char path[4 * 1024], what[512], a[2048], b[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	text_safe(a, sizeof(a), dir.p, dir.len);
+	text_safe(b, sizeof(b), name.p, name.len);
+	if (name.len == 0)
+		snprintf(path, sizeof(path), "%s", a);
+	else
+		snprintf(path, sizeof(path), "%s%s%s", a, dir.len > 1 ? "/" : "", b);
+	say_warn("%s: %s", path, what);
+	pthread_mutex_lock(&g->lock);
+	g->res->warnings++;
+	pthread_mutex_unlock(&g->lock);
+	if (g->job != NULL)
+		job_warn(g->job, "%s: %s", path, what);
+}
+
+void
+unit_free(struct unit *u)
+{
+	struct stretch *s;
+
+	for (unsigned i = 0; i < u->ndirs; i++)
+		walk_dir_release(u->dirs[i]);
+	if (u->big != NULL) {
+		while ((s = u->big->head) != NULL) {
+			u->big->head = s->next;
+			free(s->extents);
+			free(s);
+		}
+		if (u->big->fd != -1)
+			io->close(u->big->fd);
+		free(u->big->carry);
+		free(u->big->extents.p);
+		spill_writer_free(u->big->spill);
+		free(u->big);
+	}
+	slab_free(&u->slab);
+	free(u);
+}

@@ -1,0 +1,315 @@
+/* The walker's thread: the live tree, merged with what is known, as units in listing order. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/progress.h"
+#include "common/base/stop.h"
+#include "common/base/text.h"
+#include "common/chunk/cutter.h"
+#include "common/flow/build_engine.h"
+#include "common/walk/owner.h"
+
+#define LINK_BUCKETS	4096u
+
+/* Inodes with several names that were met already. */
+struct linked {
+	struct linked *next;
+	dev_t dev;
+	ino_t ino;
+};
+
+struct walking {
+	struct engine *g;
+	struct base_list *base;
+	struct unit *u;			/* being filled; NULL: none */
+	struct fmt_view path;		/* of the current directory, in u's slab */
+	struct walk_dir *dir;		/* current, held by u or NULL */
+	uint8_t dirbuf[PATH_LEN_MAX];
+	size_t dirlen;
+	struct linked *links[LINK_BUCKETS];
+};
+
+/* Hand the unit over; waits while there are too many. */
+static int
+unit_push(struct walking *w)
+{
+	struct engine *g = w->g;
+	struct unit *u = w->u;
+	int rc = 0;
+
+	w->u = NULL;
+	w->dir = NULL;
+	if (u == NULL)
+		return 0;
+	pthread_mutex_lock(&g->lock);
+	while (!g->failed && !g->ending && g->nunits >= UNITS_MAX)
+		pthread_cond_wait(&g->changed, &g->lock);
+	if (g->failed || g->ending) {
+		rc = -1;
+	} else {
+		if (u->small_bytes == 0 && u->big == NULL && u->ndirs == 0)
+			u->state = UNIT_DONE;
+		if (g->last != NULL)
+			g->last->next = u;
+		else
+			g->first = u;
+		g->last = u;
+		g->nunits++;
+		engine_tick(g);
+	}
+	pthread_mutex_unlock(&g->lock);
+	if (rc != 0)
+		unit_free(u);
+	return rc;
+}
+
+/* A new piece in the unit at hand. */
+static struct piece *
+piece_new(struct walking *w, enum piece_kind kind, struct err *e)
+{
+	struct piece *p;
+
+	if (w->u != NULL && (w->u->n == UNIT_PIECES || w->u->small_bytes >= UNIT_BYTES) && unit_push(w) != 0)
+		return NULL;
+	if (w->u == NULL) {
+		if ((w->u = calloc(1, sizeof(*w->u))) == NULL) {
+			err_errno(e, "walk");
+			return NULL;
+		}
+		w->path = view_of(w->dirbuf, w->dirlen);
+		if (!slab_view(&w->u->slab, &w->path)) {
+			err_errno(e, "walk");
+			return NULL;
+		}
+	}
+	p = &w->u->pieces[w->u->n++];
+	p->kind = kind;
+	p->path = w->path;
+	return p;
+}
+
+/* Copy an entry's borrowed parts into the unit. */
+static int
+entry_keep(struct unit *u, struct entry *en, struct err *e)
+{
+	if (!slab_view(&u->slab, &en->name) || !slab_view(&u->slab, &en->user) || !slab_view(&u->slab, &en->group) ||
+	    !slab_view(&u->slab, &en->target) || !slab_view(&u->slab, &en->xattrs) || !slab_view(&u->slab, &en->extents))
+		return err_errno(e, "walk");
+	return 0;
+}
+
+/* 1 if the inode was met before under another name, 0 if it is noted now, -1. */
+static int
+link_seen(struct walking *w, dev_t dev, ino_t ino, struct err *e)
+{
+	struct linked **l = &w->links[(ino ^ dev) % LINK_BUCKETS], *n;
+
+	for (n = *l; n != NULL; n = n->next)
+		if (n->dev == dev && n->ino == ino)
+			return 1;
+	if ((n = malloc(sizeof(*n))) == NULL)
+		return err_errno(e, "walk");
+	n->dev = dev;
+	n->ino = ino;
+	n->next = *l;
+	*l = n;
+	return 0;
+}
+
+/* FORMATS: unchanged = same type, size, mtime, ctime, inode, and not unsure. */
+static bool
+is_unchanged(const struct walking *w, const struct entry *live, const struct entry *base, const struct base_place *place)
+{
+	const struct build_source *s = w->g->src;
+	bool stable = walker_inode_stable(w->g->walker, live->fs);
+
+	if (s->force_read || base->type != live->type || base->size != live->size ||
+	    base->mtime_s != live->mtime_s || base->mtime_ns != live->mtime_ns || (base->flags & ENTRY_UNSURE) != 0)
+		return false;
+	if (stable && !s->ignore_ctime && (base->ctime_s != live->ctime_s || base->ctime_ns != live->ctime_ns))
+		return false;
+	if (stable && !s->ignore_inode && base->inode != live->inode)
+		return false;
+	return base->longs == 0 || place->has;
+}
+
+/* Where the file lives: its directory stays open until the unit was read. */
+static int
+dir_keep(struct walking *w, struct walk_dir *dir, struct piece *p)
+{
+	struct unit *u = w->u;
+
+	if (w->dir != dir) {
+		u->dirs[u->ndirs++] = walk_dir_hold(dir);
+		w->dir = dir;
+	}
+	p->dir = dir;
+	return 0;
+}
+
+static int
+big_start(struct walking *w, struct err *e)
+{
+	struct big_file *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return err_errno(e, "walk");
+	b->fd = -1;
+	w->u->big = b;
+	return unit_push(w) != 0 ? -1 : 0;
+}
+
+/* A regular file that must be read. */
+static int
+take_file(struct walking *w, const struct walk_item *it, struct err *e)
+{
+	bool big = it->entry.size >= cutter_min(w->g->cutter);
+	struct piece *p;
+
+	if (w->u != NULL && (big || (w->dir != it->dir && w->u->ndirs == UNIT_DIRS)) && unit_push(w) != 0)
+		return -1;
+	if ((p = piece_new(w, big ? PIECE_BIG : PIECE_SMALL, e)) == NULL)
+		return -1;
+	p->en = it->entry;
+	p->dev = it->dev;
+	if (entry_keep(w->u, &p->en, e) != 0 || dir_keep(w, it->dir, p) != 0)
+		return -1;
+	w->u->small_bytes += it->entry.size;
+	return big ? big_start(w, e) : 0;
+}
+
+static int
+take_entry(struct walking *w, const struct walk_item *it, struct err *e)
+{
+	struct entry base;
+	struct base_place place;
+	struct piece *p;
+	int found, seen = 0;
+
+	if (it->entry.type == ENTRY_FILE && it->entry.nlink > 1 &&
+	    (seen = link_seen(w, it->dev, it->entry.inode, e)) == -1)
+		return -1;
+	if ((found = base_list_find(w->base, it->path, it->entry.name, &base, &place, e)) == -1)
+		return -1;
+	if (it->entry.type == ENTRY_FILE && !seen && !(found && is_unchanged(w, &it->entry, &base, &place)))
+		return take_file(w, it, e);
+	if ((p = piece_new(w, seen ? PIECE_LINK : PIECE_READY, e)) == NULL)
+		return -1;
+	p->dev = it->dev;
+	p->en = it->entry;
+	if (it->entry.type == ENTRY_FILE && !seen) {
+		p->en.flags = base.flags;
+		p->en.xattrs = base.xattrs;
+		p->en.extents = base.extents;
+		p->en.longs = base.longs;
+		p->en.long_extents = base.long_extents;
+		p->en.long_xattrs = base.long_xattrs;
+		p->place = place;
+		w->g->res->unchanged++;
+		progress_add(it->entry.size, 1);
+	}
+	return entry_keep(w->u, &p->en, e);
+}
+
+static int
+take_dir(struct walking *w, const struct walk_item *it, struct err *e)
+{
+	struct piece *p;
+
+	memcpy(w->dirbuf, it->path.p, it->path.len);
+	w->dirlen = it->path.len;
+	if (w->u != NULL) {
+		w->path = it->path;
+		if (!slab_view(&w->u->slab, &w->path))
+			return err_errno(e, "walk");
+	}
+	if ((p = piece_new(w, PIECE_DIR, e)) == NULL)
+		return -1;
+	p->large_dir = it->small_bytes > cutter_avg(w->g->cutter);
+	progress_item(it->path.p, it->path.len);
+	return 0;
+}
+
+static int
+take_item(struct walking *w, const struct walk_item *it, struct err *e)
+{
+	struct engine *g = w->g;
+	char path[4096];
+
+	switch (it->kind) {
+	case WALK_DIR:
+		return take_dir(w, it, e);
+	case WALK_ENTRY:
+		return take_entry(w, it, e);
+	case WALK_SKIPPED:
+		g->res->skipped++;
+		say_info("left out: %s: %s", text_safe(path, sizeof(path), it->path.p, it->path.len), walk_reason_text(it->reason));
+		return 0;
+	case WALK_ERROR:
+		if (it->err->sys == ENOENT) {
+			engine_warn(g, it->path, view_of(NULL, 0), "vanished while it was walked");
+		} else {
+			engine_warn(g, it->path, view_of(NULL, 0), "%s", it->err->msg);
+			pthread_mutex_lock(&g->lock);
+			g->res->unreadable++;
+			pthread_mutex_unlock(&g->lock);
+		}
+		return 0;
+	}
+	return 0;
+}
+
+static void
+walking_free(struct walking *w)
+{
+	struct linked *l;
+
+	for (unsigned i = 0; i < LINK_BUCKETS; i++)
+		while ((l = w->links[i]) != NULL) {
+			w->links[i] = l->next;
+			free(l);
+		}
+	if (w->u != NULL)
+		unit_free(w->u);
+	base_list_free(w->base);
+	free(w);
+}
+
+void
+engine_walk(void *arg)
+{
+	struct engine *g = arg;
+	struct walking *w = calloc(1, sizeof(*w));
+	struct walk_item it;
+	struct err e;
+	int got = -1, rc = -1;
+
+	err_clear(&e);
+	if (w == NULL) {
+		err_errno(&e, "walk");
+		engine_fail(g, &e);
+		return;
+	}
+	w->g = g;
+	if ((w->base = base_list_new(g->layers, g->nlayers, &e)) != NULL) {
+		rc = 0;
+		while (rc == 0 && !stop_asked() && (got = walker_next(g->walker, &it, &e)) == 1)
+			rc = take_item(w, &it, &e);
+		if (rc == 0 && stop_asked())
+			rc = stop_check(&e);
+		if (rc == 0 && got == 0)
+			rc = unit_push(w);
+		else if (rc == 0)
+			rc = -1;
+	}
+	if (rc != 0 && e.code != ERR_NONE)
+		engine_fail(g, &e);
+	pthread_mutex_lock(&g->lock);
+	g->walked = true;
+	engine_tick(g);
+	pthread_mutex_unlock(&g->lock);
+	walking_free(w);
+}

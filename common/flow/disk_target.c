@@ -1,0 +1,244 @@
+/* Where a build may write. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/disk/image_dir.h"
+#include "common/disk/image_file.h"
+#include "common/flow/disk_write.h"
+#include "common/walk/walk_fs.h"
+
+static int
+same_device(dev_t dev, int dirfd, const char *path)
+{
+	struct stat st;
+
+	return io->fstatat(dirfd, path, &st, 0) == 0 && st.st_dev == dev;
+}
+
+/* Something must be mounted there that is nothing we read or live on. */
+static int
+target_check(const struct disk_target *t, int state_fd, const char *const *sources, size_t n, struct err *e)
+{
+	struct stat st;
+
+	if (io->fstat(t->fd, &st) != 0)
+		return err_errno(e, "look at %s", t->path);
+	if (same_device(st.st_dev, AT_FDCWD, "/"))
+		return err_set(e, ERR_TARGET, "nothing is mounted at %s", t->path);
+	if (same_device(st.st_dev, state_fd, "."))
+		return err_set(e, ERR_TARGET, "%s is on the same file system as the state directory", t->path);
+	for (size_t i = 0; i < n; i++)
+		if (same_device(st.st_dev, AT_FDCWD, sources[i]))
+			return err_set(e, ERR_TARGET, "%s is on the same file system as %s, which is to be backed up", t->path, sources[i]);
+	return 0;
+}
+
+/* What the file system is called; empty where nobody knows. */
+static void
+fs_name(int fd, const char *path, char out[32])
+{
+	struct fs_table *table = fs_table_new();
+	struct stat st;
+	int i;
+
+	if (table != NULL && io->fstat(fd, &st) == 0 &&
+	    (i = fs_table_add(table, st.st_dev, fd, path, strlen(path), NULL)) >= 0)
+		snprintf(out, 32, "%.31s", fs_table_row(table, (size_t)i)->type);
+	fs_table_free(table);
+}
+
+int
+disk_target_open(const char *path, bool plain, int state_fd, const char *const *sources, size_t n,
+    struct disk_target *t, struct err *e)
+{
+	struct statfs fs;
+	struct stat st;
+
+	memset(t, 0, sizeof(*t));
+	snprintf(t->path, sizeof(t->path), "%s", path);
+	t->plain = plain;
+	if (io->fstatat(AT_FDCWD, path, &st, 0) == 0 && S_ISBLK(st.st_mode)) {
+		t->fd = -1;
+		err_set(e, ERR_TARGET, "%s is a block device", path);
+		return err_next(e, "mount it (mount %s /mnt) and give the directory; a new disk first needs mkfs.ext4 -m 0 -T largefile4 %s", path, path);
+	}
+	if ((t->fd = dir_open(AT_FDCWD, path, e)) == -1) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			err_set(e, ERR_TARGET, "%s: %s", path, errno == ENOENT ? "nothing is there" : "not a directory");
+		return -1;
+	}
+	if (io->fstatfs(t->fd, &fs) != 0) {
+		err_errno(e, "look at %s", path);
+		goto fail;
+	}
+	fs_name(t->fd, path, t->fs_type);
+	memcpy(t->fs_id, &fs.f_fsid, sizeof(fs.f_fsid) < ID_LEN ? sizeof(fs.f_fsid) : ID_LEN);
+	if (!plain && target_check(t, state_fd, sources, n, e) != 0)
+		goto fail;
+	return 0;
+fail:
+	disk_target_close(t);
+	return -1;
+}
+
+void
+disk_target_close(struct disk_target *t)
+{
+	if (t->fd != -1)
+		io->close(t->fd);
+	t->fd = -1;
+}
+
+static void
+image_path(char out[64], const char *name)
+{
+	snprintf(out, 64, IMAGE_TOP "/%s", name);
+}
+
+bool
+disk_has_image(const struct disk_target *t, const char *name)
+{
+	struct stat st;
+	char path[64];
+
+	image_path(path, name);
+	return io->fstatat(t->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int
+disk_write_twice(int imagefd, const char *first, const char *second, const void *bytes, size_t len, struct err *e)
+{
+	const char *const names[2] = { first, second };
+	char dir[64];
+	char *slash;
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(dir, sizeof(dir), "%s", names[i]);
+		if ((slash = strrchr(dir, '/')) != NULL) {
+			*slash = 0;
+			if (dir_make(imagefd, dir, 0755, e) != 0)
+				return -1;
+		}
+		if (file_replace(imagefd, names[i], bytes, len, 0644, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* One statement of the machine's, into keys/ and keys2/. */
+static int
+write_key(int imagefd, const char *what, const void *bytes, size_t len, struct err *e)
+{
+	char first[IMAGE_NAME_MAX], second[IMAGE_NAME_MAX];
+
+	image_name_keys(first, 0, what);
+	image_name_keys(second, 1, what);
+	return disk_write_twice(imagefd, first, second, bytes, len, e);
+}
+
+/* The letter to the vault, out of the registration. */
+static int
+write_slots(int imagefd, struct state *s, struct err *e)
+{
+	struct registration reg;
+	struct disk_keys k = { 0 };
+	uint8_t *out;
+	size_t len, cap;
+	enum fmt_status st;
+	int rc;
+
+	if ((st = schema_decode(&registration_schema, &reg, s->regist_bytes, s->regist_len)) != FMT_OK)
+		return err_set(e, ERR_STATE, "registration in the state directory: %s", fmt_status_text(st));
+	memcpy(k.vault_id, reg.vault_id, ID_LEN);
+	memcpy(k.machine_id, reg.machine_id, ID_LEN);
+	memcpy(k.domain_id, s->id.domain_id, DIGEST_LEN);
+	k.blob = reg.sealed_slots;
+	cap = schema_size(&disk_keys_schema, &k);
+	if ((out = malloc(cap + 1)) == NULL)
+		return err_errno(e, "keys");
+	st = schema_encode(&disk_keys_schema, &k, out, cap, &len);
+	rc = st != FMT_OK ? err_set(e, ERR_INTERNAL, "sealed slots: %s", fmt_status_text(st)) : write_key(imagefd, "slots", out, len, e);
+	free(out);
+	return rc;
+}
+
+static int
+write_readme(const struct disk_target *t, const struct label *l, struct err *e)
+{
+	struct buf b;
+	int rc;
+
+	buf_init(&b);
+	buf_print(&b,
+	    "This disk carries backups made by samara, in the directories beside this file.\n"
+	    "\n"
+	    "They are encrypted.  Whoever finds this disk can read nothing from it, and\n"
+	    "does no harm by looking; please do not change or delete anything.\n"
+	    "\n"
+	    "  image     %s, disk %u\n"
+	    "  machine   %s\n"
+	    "  vault     %s\n"
+	    "\n"
+	    "Found it?  Please give it back to the organisation whose name is on the parcel.\n"
+	    "At the vault:    samara-import ingest VAULT DISK\n"
+	    "To check it:     samara-verify disk DISK            (needs no key)\n"
+	    "To restore:      samara-seed restore latest --from DISK --to DIR --kit FILE\n"
+	    "                 (needs the machine's recovery kit and its passphrase)\n",
+	    l->short_name, l->disk, l->machine_name, l->vault_name);
+	if ((rc = buf_check(&b, e)) == 0)
+		rc = file_replace(t->fd, IMAGE_README, b.p, b.len, 0644, e);
+	buf_release(&b);
+	return rc;
+}
+
+int
+disk_begin(const struct disk_target *t, struct state *s, const char *name, const uint8_t *label, size_t len, struct err *e)
+{
+	char path[64];
+	struct label l;
+	int fd;
+
+	if (schema_decode(&label_schema, &l, label, len) != FMT_OK)
+		return err_set(e, ERR_INTERNAL, "label");
+	image_path(path, name);
+	if (dir_make(t->fd, path, 0755, e) != 0 || (fd = dir_open(t->fd, path, e)) == -1)
+		return err_during(e, "disk %s", t->path);
+	if (write_key(fd, "domain", s->domain_bytes, s->domain_len, e) != 0 ||
+	    write_key(fd, "member", s->member_bytes, s->member_len, e) != 0 ||
+	    write_key(fd, "regist", s->regist_bytes, s->regist_len, e) != 0 ||
+	    write_slots(fd, s, e) != 0 || dir_make(fd, "packs", 0755, e) != 0 || dir_make(fd, "custody", 0755, e) != 0 ||
+	    write_readme(t, &l, e) != 0 || disk_write_twice(fd, "label2", "label", label, len, e) != 0) {
+		io->close(fd);
+		return err_during(e, "disk %s", t->path);
+	}
+	return fd;
+}
+
+int
+disk_resume(const struct disk_target *t, const char *name, const uint8_t *label, size_t len, struct err *e)
+{
+	char path[64];
+	uint8_t *have = NULL;
+	size_t n = 0;
+	int fd;
+
+	image_path(path, name);
+	if ((fd = dir_open(t->fd, path, e)) == -1)
+		return err_set(e, ERR_WRONG_DISK, "%s does not carry image %s", t->path, name);
+	if (image_file_read(fd, "label", SMALL_STATEMENT_MAX, &have, &n, e) != 0)
+		(void)image_file_read(fd, "label2", SMALL_STATEMENT_MAX, &have, &n, e);
+	if (have == NULL || n != len || memcmp(have, label, len) != 0) {
+		io->close(fd);
+		fd = err_set(e, ERR_WRONG_DISK, "the image %s on %s is not the one that was begun", name, t->path);
+	}
+	free(have);
+	return fd;
+}

@@ -1,0 +1,77 @@
+#ifndef SAMARA_FLOW_DISK_WRITE_H
+#define SAMARA_FLOW_DISK_WRITE_H
+
+/*
+ * What a build writes on a disk beside packs (docs/formats/disk.md): label,
+ * keys, README, snapshots, index, statement, manifest.  Everything by
+ * temporary name, sync and rename; everything small twice.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/flow/image_state.h"
+#include "common/flow/state.h"
+
+struct err;
+struct buf;
+
+/* A disk to write to. */
+struct disk_target {
+	int fd;			/* of its top directory */
+	char path[4096];
+	char fs_type[32];
+	uint8_t fs_id[ID_LEN];
+	bool plain;		/* --plain-directory */
+};
+
+/**
+ * disk_target_open(path, plain, state_fd, sources, n, t, e):
+ * Open ${path} as a disk.  Unless ${plain}: something must be mounted there,
+ * other than the file system of "/", of the state or of a source (ERR_TARGET).
+ * Also ERR_PERMISSION where it is read-only.
+ */
+int disk_target_open(const char *path, bool plain, int state_fd, const char *const *sources, size_t n,
+    struct disk_target *t, struct err *e);
+void disk_target_close(struct disk_target *t);
+
+/* True if the disk has a directory samara/NAME already. */
+bool disk_has_image(const struct disk_target *t, const char *name);
+
+/**
+ * disk_begin(t, s, name, label, e):
+ * Make samara/NAME with keys, README and, last, the label (${label}: encoded,
+ * ${len} bytes).  Done again it is the same.  Return the descriptor of the
+ * image's directory, or -1 with ${e}.
+ */
+int disk_begin(const struct disk_target *t, struct state *s, const char *name, const uint8_t *label, size_t len, struct err *e);
+
+/* Open samara/NAME and see that its label is ${label}.  Descriptor, or -1 with ERR_WRONG_DISK. */
+int disk_resume(const struct disk_target *t, const char *name, const uint8_t *label, size_t len, struct err *e);
+
+/* Snapshot ${n} of the image: envelope and the reference list parts from ${from} (directory, "NNNNNNNN.rNN" names by ${seq}), twice. */
+int disk_write_snapshot(int imagefd, uint32_t n, const uint8_t *env, size_t len, int from, uint64_t seq, struct err *e);
+
+/**
+ * disk_write_index(imagefd, s, name, st, e):
+ * The disk index from the journal of image ${name}, in parts, twice; fills
+ * the index and pack fields of ${st}.
+ */
+int disk_write_index(int imagefd, struct state *s, const char *name, struct disk_statement *st, struct err *e);
+
+/* A small statement twice: ${first} and ${second}, below ${imagefd} (directories are made). */
+int disk_write_twice(int imagefd, const char *first, const char *second, const void *bytes, size_t len, struct err *e);
+
+/**
+ * disk_read_back(imagefd, s, im, workers, from_medium, e):
+ * Read every pack, the index and the statement back from the medium (O_DIRECT)
+ * and compare with what was meant to be written: digests of every frame, table
+ * and footer byte by byte.  ${from_medium} is false where the file system
+ * would only have answered from memory.  0, or -1 with ERR_MEDIUM naming what is wrong.
+ */
+int disk_read_back(int imagefd, struct state *s, const struct image_state *im, unsigned workers, bool *from_medium, struct err *e);
+
+/* A custody record of this machine: appended on disk (where ${imagefd} != -1) and in the state. */
+int custody_add(struct state *s, const struct image_state *im, int imagefd, unsigned event, uint32_t disk, const char *note, struct err *e);
+
+#endif

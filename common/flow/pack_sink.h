@@ -1,0 +1,84 @@
+#ifndef SAMARA_FLOW_PACK_SINK_H
+#define SAMARA_FLOW_PACK_SINK_H
+
+/*
+ * Where a build's chunks become packs on a disk.  Workers claim ids, hand over
+ * what is new, compressed and padded; whoever fills a pack seals it; one
+ * thread writes packs in order, publishes them in batches (64 packs or 10
+ * seconds: written, synced, renamed, directories synced) and then says so in
+ * the journal.  Packs are counted from 1 by sequence; `durable` is the highest
+ * sequence below which every pack is published and in the journal.
+ *
+ * Memory: PACK_SINK_MEMORY and 40 bytes for each chunk not yet durable.
+ */
+
+#include <stdint.h>
+
+#include "common/crypto/domain_keys.h"
+#include "formats/limits.h"
+
+struct err;
+struct journal;
+struct pack_sink;
+struct seen;
+
+#define PACK_SINK_MEMORY	((size_t)9 * PACK_LEN_MAX)
+
+struct pack_sink_options {
+	int imagefd;			/* samara/IMAGE on the disk, borrowed */
+	const char *disk_name;		/* "RM4K-1", for messages */
+	uint32_t disk;			/* its number */
+	uint32_t first_pack;		/* number of the next pack file */
+	int plain_rename;		/* the file system has neither RENAME_NOREPLACE nor link */
+	const struct domain_keys *keys;
+	const uint8_t *maker;		/* machine id */
+	const uint8_t *secret;		/* its Ed25519 secret */
+	struct journal *journal;
+	struct seen *seen;		/* ids held or written already */
+};
+
+struct pack_sink *pack_sink_new(const struct pack_sink_options *o, struct err *e);
+
+/**
+ * pack_sink_claim(s, ids, n, known, e):
+ * known[i] = 1: chunk i is held, or written or being written by this build;
+ * 0: it is the caller's now, who must pack_sink_add it (or the build must end).
+ * One id may stand twice in ${ids}: the second is known.
+ */
+int pack_sink_claim(struct pack_sink *s, const uint8_t *ids, size_t n, uint8_t *known, struct err *e);
+
+/* Hand over a claimed chunk as chunk_inner made it (copied).  May wait for the disk. */
+int pack_sink_add(struct pack_sink *s, unsigned kind, const uint8_t *id, const uint8_t *inner, uint32_t len, struct err *e);
+
+/**
+ * pack_sink_seq(s, ids, n, seq, e):
+ * The highest sequence among packs that hold these ids and are not durable yet
+ * (0: all are).  Waits for those that another thread is still compressing; so
+ * add all one's own first.
+ */
+int pack_sink_seq(struct pack_sink *s, const uint8_t *ids, size_t n, uint64_t *seq, struct err *e);
+
+/* The highest durable sequence. */
+uint64_t pack_sink_durable(struct pack_sink *s);
+
+/* Ask that all added so far becomes durable soon; does not wait. */
+void pack_sink_hurry(struct pack_sink *s);
+
+/* Wait until all added so far is durable.  0 or -1 with ${e}. */
+int pack_sink_flush(struct pack_sink *s, struct err *e);
+
+struct pack_sink_totals {
+	uint64_t packs, bytes, chunks;
+};
+/* Published in this run. */
+void pack_sink_totals(struct pack_sink *s, struct pack_sink_totals *t);
+
+/**
+ * pack_sink_stop(s, e):
+ * End the writer's thread: after a flush (drop = 0), or leaving what is not
+ * durable (drop = 1); temporary files are removed.  Then only free.
+ */
+int pack_sink_stop(struct pack_sink *s, int drop, struct err *e);
+void pack_sink_free(struct pack_sink *s);
+
+#endif

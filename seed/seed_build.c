@@ -1,0 +1,205 @@
+/* samara-seed build: options in, one flow, what came of it. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/args.h"
+#include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/human.h"
+#include "common/base/out.h"
+#include "common/base/passphrase.h"
+#include "common/flow/build.h"
+#include "seed/seed_commands.h"
+
+struct build_args {
+	struct build_options o;
+	const char *to, *set, *passphrase_file;
+	struct opt_list excludes;	/* patterns and those of files, in the order given */
+	char **patterns;
+	size_t npatterns;
+	int resume, one_fs, caches, full, plain, network, no_test, no_back, force, no_inode, no_ctime;
+	uint64_t level, workers;
+	struct passphrase pass;
+};
+
+static int
+pattern_add(struct build_args *b, const char *p, size_t len, struct err *e)
+{
+	char **grown = realloc(b->patterns, (b->npatterns + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return err_errno(e, "exclude");
+	b->patterns = grown;
+	if ((b->patterns[b->npatterns] = strndup(p, len)) == NULL)
+		return err_errno(e, "exclude");
+	b->npatterns++;
+	return 0;
+}
+
+static int
+exclude_one(void *arg, const char *value, struct err *e)
+{
+	return pattern_add(arg, value, strlen(value), e);
+}
+
+static int
+exclude_file(void *arg, const char *path, struct err *e)
+{
+	uint8_t *bytes;
+	size_t len, n;
+	int rc = 0;
+
+	if (file_read(AT_FDCWD, path, 16u << 20, &bytes, &len, e) != 0)
+		return err_during(e, "exclude file");
+	for (const char *p = (const char *)bytes, *end = p + len; p < end && rc == 0; p += n + 1) {
+		n = strcspn(p, "\n");
+		rc = pattern_add(arg, p, n, e);
+	}
+	free(bytes);
+	return rc;
+}
+
+static int
+ask(void *arg, char **pass, size_t *len, struct err *e)
+{
+	struct build_args *b = arg;
+
+	if (passphrase_get(&b->pass, b->passphrase_file, "passphrase, for the key test", 0, e) != 0)
+		return -1;
+	*pass = b->pass.text;
+	*len = b->pass.len;
+	return 0;
+}
+
+static void
+report(const struct build_args *b, const struct build_report *r, int rc)
+{
+	char size[HUMAN_MAX], digest[HUMAN_MAX], count[HUMAN_MAX], unchanged[HUMAN_MAX], jobs[96] = "";
+	struct out *o;
+
+	if (out_is_json()) {
+		o = out_object("summary");
+		out_str(o, "image", r->short_name);
+		out_bytes(o, "snapshot", r->snapshot_id, ID_LEN);
+		out_u64(o, "number", r->seq);
+		out_bool(o, "sealed", r->sealed);
+		out_bool(o, "read_back", r->read_back);
+		out_u64(o, "files", r->result.files);
+		out_u64(o, "entries", r->result.entries);
+		out_u64(o, "bytes", r->result.bytes);
+		out_u64(o, "unchanged", r->result.unchanged);
+		out_u64(o, "read_bytes", r->result.read_bytes);
+		out_u64(o, "stored_bytes", r->disk_bytes);
+		out_u64(o, "packs", r->disk_packs);
+		out_u64(o, "unreadable", r->result.unreadable);
+		out_u64(o, "job", r->job);
+		out_bytes(o, "manifest", r->manifest_digest, DIGEST_LEN);
+		out_emit(o);
+		return;
+	}
+	human_count(count, r->result.files);
+	human_count(unchanged, r->result.unchanged);
+	human_size(size, r->disk_bytes);
+	if (rc == 3)
+		snprintf(jobs, sizeof(jobs), " %llu files could not be read (samara-seed jobs %llu).",
+		    (unsigned long long)r->result.unreadable, (unsigned long long)r->job);
+	out_text("%s-1  %s, %s. Write \"%s-1\" on it; you can remove it.\n", r->short_name, size,
+	    r->read_back ? "read back without error" : "not read back from the medium", r->short_name);
+	if (r->result.files > 0 || r->result.entries > 0)
+		out_text("image %s sealed: 1 disk, %s, %s files, %s of them unchanged.%s\n", r->short_name, size, count, unchanged, jobs);
+	else
+		out_text("image %s sealed: 1 disk, %s.\n", r->short_name, size);
+	out_text("manifest %s. Nobody can open this disk without kit + passphrase. Next: ship it; at the vault: samara-import ingest VAULT DISK\n",
+	    human_digest(digest, r->manifest_digest));
+	(void)b;
+}
+
+static int
+options_fill(struct build_args *b, const struct args *a, char *state, struct err *e)
+{
+	struct build_options *o = &b->o;
+
+	o->state_path = state;
+	o->disk = b->to;
+	o->paths = (const char *const *)a->operands;
+	o->npaths = a->n;
+	o->set = b->set;
+	o->excludes = (const char *const *)b->patterns;
+	o->nexcludes = b->npatterns;
+	o->resume = b->resume;
+	o->one_file_system = b->one_fs;
+	o->network_file_systems = b->network;
+	o->exclude_caches = b->caches;
+	o->full = b->full;
+	o->plain_directory = b->plain;
+	o->no_read_back = b->no_back;
+	o->no_key_test = b->no_test;
+	o->force_read = b->force;
+	o->ignore_inode = b->no_inode;
+	o->ignore_ctime = b->no_ctime;
+	o->level = (int)b->level;
+	o->workers = (unsigned)b->workers;
+	o->memory = (size_t)a->memory;
+	o->dry_run = a->dry_run;
+	o->passphrase = ask;
+	o->passphrase_arg = b;
+	if (b->to == NULL)
+		return err_set(e, ERR_USAGE, "where to? Give --to DISK");
+	if (b->level < 1 || b->level > 19)
+		return err_set(e, ERR_USAGE, "--level is 1 to 19");
+	if (b->workers > 256)
+		return err_set(e, ERR_USAGE, "--workers is at most 256");
+	if (b->resume && (a->n > 0 || b->npatterns > 0))
+		return err_set(e, ERR_USAGE, "--resume knows its paths and patterns; give none");
+	if (!b->resume && a->n == 0)
+		return err_set(e, ERR_USAGE, "what shall be backed up? Give at least one PATH");
+	return 0;
+}
+
+int
+seed_build(struct args *a, struct err *e)
+{
+	struct build_args b = { .level = 1 };
+	struct opt_call one = { exclude_one, &b }, file = { exclude_file, &b };
+	const struct opt opts[] = {
+		{ "to", 0, OPT_STR, &b.to, "DISK", "the disk to write to: a mounted directory" },
+		{ "set", 0, OPT_STR, &b.set, "NAME", "what is backed up together under one name (files)" },
+		{ "resume", 0, OPT_FLAG, &b.resume, NULL, "go on with the unfinished image" },
+		{ "exclude", 0, OPT_CALL, &one, "PATTERN", "leave out what fits; gitignore's rules" },
+		{ "exclude-file", 0, OPT_CALL, &file, "FILE", "patterns from a file, one a line" },
+		{ "exclude-caches", 0, OPT_FLAG, &b.caches, NULL, "leave out directories with a CACHEDIR.TAG" },
+		{ "one-file-system", 'x', OPT_FLAG, &b.one_fs, NULL, "stay on the file system of each PATH" },
+		{ "network-file-systems", 0, OPT_FLAG, &b.network, NULL, "enter network file systems too" },
+		{ "full", 0, OPT_FLAG, &b.full, NULL, "carry everything, lean on no earlier image" },
+		{ "force-read", 0, OPT_FLAG, &b.force, NULL, "read every file, also those that look unchanged" },
+		{ "ignore-inode", 0, OPT_FLAG, &b.no_inode, NULL, "do not compare inode numbers" },
+		{ "ignore-ctime", 0, OPT_FLAG, &b.no_ctime, NULL, "do not compare change times" },
+		{ "level", 0, OPT_NUMBER, &b.level, "N", "zstd level, 1 to 19 (1)" },
+		{ "workers", 0, OPT_NUMBER, &b.workers, "N", "threads that read and compress (one a processor)" },
+		{ "plain-directory", 0, OPT_FLAG, &b.plain, NULL, "DISK is a plain directory, not a mounted disk" },
+		{ "no-read-back", 0, OPT_FLAG, &b.no_back, NULL, "do not read the disk back; goes into the custody log" },
+		{ "no-key-test", 0, OPT_FLAG, &b.no_test, NULL, "seal without the passphrase; goes into the custody log" },
+		{ "passphrase-file", 0, OPT_STR, &b.passphrase_file, "FILE", "the passphrase for the key test" },
+		{ NULL, 0, OPT_FLAG, NULL, NULL, NULL }
+	};
+	struct build_report r;
+	char *state = NULL;
+	int rc = args_parse(a, opts, e);
+
+	if (rc == 0) {
+		rc = -1;
+		if (args_state(a, &state, e) == 0 && options_fill(&b, a, state, e) == 0)
+			rc = build_run(&b.o, &r, e);
+		if (rc >= 0)
+			report(&b, &r, rc);
+	} else if (rc == 1) {
+		rc = 0;
+	}
+	passphrase_release(&b.pass);
+	dir_list_free(b.patterns, b.npatterns);
+	free(state);
+	return rc;
+}
