@@ -1,0 +1,27 @@
+#ifndef SAMARA_SEED_COMMANDS_H
+#define SAMARA_SEED_COMMANDS_H
+
+/*
+ * What samara-seed can do, one function a command, each in a file of its name.
+ * They parse the words after the command, call one flow and print; what they
+ * return is said at struct cmd (common/base/args.h).
+ */
+
+struct args;
+struct err;
+
+int seed_register(struct args *a, struct err *e);
+int seed_build(struct args *a, struct err *e);
+int seed_images(struct args *a, struct err *e);
+int seed_cancel(struct args *a, struct err *e);
+int seed_snapshots(struct args *a, struct err *e);
+int seed_ls(struct args *a, struct err *e);
+int seed_dump(struct args *a, struct err *e);
+int seed_restore(struct args *a, struct err *e);
+int seed_status(struct args *a, struct err *e);
+int seed_jobs(struct args *a, struct err *e);
+int seed_key_list(struct args *a, struct err *e);
+int seed_key_test(struct args *a, struct err *e);
+int seed_key_kit(struct args *a, struct err *e);
+
+#endif

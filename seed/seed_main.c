@@ -1,0 +1,25 @@
+#include "common/base/args.h"
+#include "seed/seed_commands.h"
+
+static const struct cmd cmds[] = {
+	{ "register", "CREDENTIAL --offline [OPTION...]", "make this machine known to a vault", seed_register },
+	{ "build", "--to DISK PATH... | --resume", "write what is below PATHs as an image onto a disk", seed_build },
+	{ "images", "", "this machine's images and where they are on their way", seed_images },
+	{ "cancel", "IMAGE", "give up an image", seed_cancel },
+	{ "snapshots", "[--from DISK|VAULT]", "the recovery points, oldest first", seed_snapshots },
+	{ "ls", "SNAP [PATH]", "what a snapshot holds", seed_ls },
+	{ "dump", "SNAP PATH", "a file's content, or a directory as a tar archive, to stdout", seed_dump },
+	{ "restore", "SNAP --to DIR [PATH...]", "bring a snapshot back", seed_restore },
+	{ "status", "", "whether this machine is protected", seed_status },
+	{ "jobs", "[ID]", "long jobs, how they ended and what they warned about", seed_jobs },
+	{ "key list", "", "the ways to this machine's key", seed_key_list },
+	{ "key test", "[IMAGE] --from DISK", "open a chunk on the disk with the passphrase; seals an image", seed_key_test },
+	{ "key kit", "--kit FILE", "write the recovery kit again", seed_key_kit },
+};
+
+int
+main(int argc, char **argv)
+{
+	return cmd_main("samara-seed", "write a machine's data encrypted onto a disk, and bring it back", cmds,
+	    sizeof(cmds) / sizeof(cmds[0]), argc, argv);
+}

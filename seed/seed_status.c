@@ -1,0 +1,215 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/args.h"
+#include "common/base/err.h"
+#include "common/base/human.h"
+#include "common/base/out.h"
+#include "common/base/text.h"
+#include "common/flow/image_state.h"
+#include "common/flow/job.h"
+#include "common/flow/kit_file.h"
+#include "common/flow/state.h"
+#include "seed/seed_commands.h"
+#include "seed/seed_state.h"
+
+#define LINE_MAX_LEN	1024
+#define NS		1000000000
+
+/* What there is to be said, gathered before a word is printed. */
+struct status {
+	struct state *s;
+	struct image_state **images;
+	size_t n;
+	const struct image_state *sealed, *building;	/* the newest of each, NULL: none */
+	size_t nsealed, nbuilding;
+	uint64_t snapshots;		/* in sealed images that are not cancelled */
+	int64_t newest;			/* end of the newest of them; 0: none */
+	const char *on;			/* the image of the newest */
+	struct job_info last;		/* the last build; number 0: none */
+	int kit;			/* as kit_note_read */
+	struct kit_note note;
+};
+
+static void
+images_look(struct status *st)
+{
+	for (size_t i = 0; i < st->n; i++) {
+		const struct image_state *im = st->images[i];
+
+		if (im->cancelled)
+			continue;
+		if (!im->sealed) {
+			st->building = im;
+			st->nbuilding++;
+			continue;
+		}
+		st->sealed = im;
+		st->nsealed++;
+		if (im->envelope.seq == 0)
+			continue;
+		st->snapshots++;
+		if (im->envelope.end_ns / NS >= st->newest) {
+			st->newest = im->envelope.end_ns / NS;
+			st->on = im->begin.short_name;
+		}
+	}
+}
+
+/* The build that was started last. */
+static int
+jobs_look(struct status *st, struct err *e)
+{
+	uint64_t *numbers;
+	size_t n;
+	int rc = 0;
+
+	if (job_list(st->s, &numbers, &n, e) != 0)
+		return -1;
+	while (n-- > 0) {
+		if ((rc = job_read(st->s, numbers[n], &st->last, e)) == 0 && strcmp(st->last.kind, "build") == 0)
+			break;
+		if (rc == -1)
+			break;
+		job_info_release(&st->last);
+		st->last.number = 0;
+		rc = 0;
+	}
+	free(numbers);
+	return rc;
+}
+
+/* "NOT PROTECTED: ..." and its exit status. */
+static const char *
+verdict(const struct status *st, char line[LINE_MAX_LEN])
+{
+	char when[SEED_WHEN_MAX];
+	const char *name;
+
+	if (st->sealed != NULL) {
+		(void)snprintf(line, LINE_MAX_LEN, "image %s is sealed and must be shipped to vault %s (%u disk%s, since %s).",
+		    st->sealed->begin.short_name, st->s->trust.vault_name,
+		    (unsigned)list_count(st->sealed->manifest.disks, MANIFEST_DISK_LEN),
+		    list_count(st->sealed->manifest.disks, MANIFEST_DISK_LEN) == 1 ? "" : "s",
+		    seed_when(when, st->sealed->manifest.sealed));
+		return "NOT YET PROTECTED OFF SITE";
+	}
+	if (st->building != NULL) {
+		name = st->building->begin.short_name;
+		(void)seed_when(when, st->building->begin.begin_ns / NS);
+		if (st->building->statement.disk != 0)
+			(void)snprintf(line, LINE_MAX_LEN, "image %s is written since %s, and not sealed.  Seal it: samara-seed key test "
+			    "%s --from DISK, or samara-seed build --resume", name, when, name);
+		else
+			(void)snprintf(line, LINE_MAX_LEN, "image %s is building since %s.  Go on with samara-seed build --resume --to "
+			    "DISK, or give it up with samara-seed cancel %s", name, when, name);
+		return "NOT PROTECTED";
+	}
+	(void)snprintf(line, LINE_MAX_LEN, "there is no image of this machine, registered %s.  Next: samara-seed build --to DISK "
+	    "PATH...", seed_when(when, st->s->member.made));
+	return "NOT PROTECTED";
+}
+
+static const char *
+kit_word(const struct status *st)
+{
+	if (st->kit != 0)
+		return "not saved (samara-seed key kit --kit FILE)";
+	return st->note.inside ? "only in the state directory: copy it away from this machine" : "saved";
+}
+
+static void
+last_print(const struct status *st)
+{
+	const struct job_info *j = &st->last;
+	char when[SEED_WHEN_MAX], text[2048], warned[96] = "";
+
+	if (j->number == 0) {
+		out_text("last run    none\n");
+		return;
+	}
+	if (j->warnings != 0)
+		(void)snprintf(warned, sizeof(warned), ", %" PRIu64 " warning%s (samara-seed jobs %" PRIu64 ")", j->warnings,
+		    j->warnings == 1 ? "" : "s", j->number);
+	out_text("last run    %s, %s%s\n", seed_when(when, j->start), text_line(text, sizeof(text), j->result != NULL ? j->result :
+	    j->running ? "running" : "was cut off"), warned);
+}
+
+static void
+text_print(const struct status *st, const char *word, const char *why)
+{
+	char when[SEED_WHEN_MAX];
+
+	out_text("%s: %s\n", word, why);
+	if (st->snapshots != 0)
+		out_text("snapshots   %" PRIu64 " pending, newest %s on %s.  whole: none\n", st->snapshots,
+		    seed_when(when, st->newest), st->on);
+	else
+		out_text("snapshots   none\n");
+	if (st->building != NULL && st->sealed != NULL)
+		out_text("building    image %s since %s: samara-seed build --resume --to DISK\n",
+		    st->building->begin.short_name, seed_when(when, st->building->begin.begin_ns / NS));
+	last_print(st);
+	out_text("next run    when you start one.  line: none.  kit: %s\n", kit_word(st));
+}
+
+static void
+json_print(const struct status *st, const char *word, const char *why)
+{
+	struct out *o = out_object("summary");
+
+	out_str(o, "status", word);
+	out_str(o, "reason", why);
+	out_name(o, "machine", st->s->id.machine_name, strlen(st->s->id.machine_name));
+	out_str(o, "vault", st->s->trust.vault_name);
+	out_u64(o, "images_sealed", st->nsealed);
+	out_u64(o, "images_building", st->nbuilding);
+	out_u64(o, "snapshots", st->snapshots);
+	if (st->newest != 0)
+		out_i64(o, "newest", st->newest);
+	if (st->last.number != 0) {
+		out_u64(o, "last_job", st->last.number);
+		out_u64(o, "last_warnings", st->last.warnings);
+	}
+	out_str(o, "kit", st->kit != 0 ? "missing" : st->note.inside ? "inside state" : "saved");
+	out_emit(o);
+}
+
+static int
+status_gather(struct status *st, struct err *e)
+{
+	if (seed_images_load(st->s, &st->images, &st->n, e) != 0)
+		return -1;
+	images_look(st);
+	if (jobs_look(st, e) != 0)
+		return -1;
+	st->kit = kit_note_read(st->s, &st->note, e);
+	return st->kit == -1 ? -1 : 0;
+}
+
+int
+seed_status(struct args *a, struct err *e)
+{
+	const struct opt opts[] = { { NULL } };
+	char line[LINE_MAX_LEN];
+	struct status st = { 0 };
+	const char *word;
+	int rc;
+
+	if ((rc = args_parse(a, opts, e)) != 0)
+		return rc > 0 ? 0 : -1;
+	if (args_operands(a, 0, 0, e) != 0 || (st.s = seed_state_open(a, e)) == NULL)
+		return -1;
+	if ((rc = status_gather(&st, e)) == 0) {
+		word = verdict(&st, line);
+		text_print(&st, word, line);
+		json_print(&st, word, line);
+		rc = 1;		/* both words mean that a hand is needed */
+	}
+	job_info_release(&st.last);
+	seed_images_free(st.images, st.n);
+	state_free(st.s);
+	return rc;
+}
