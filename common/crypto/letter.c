@@ -52,14 +52,16 @@ letter_open(const uint8_t seed[KEY_LEN], const void *in, size_t len, struct buf 
 	return 0;
 }
 
-/* BLAKE2b-256 keyed (stretched passphrase; "samara vault key v1", zero-filled to 32 | vault id). */
+/* BLAKE2b-256 keyed (stretched passphrase; "samara vault key v1", zero-filled to 32 | vault id | passes u64 | memory u64). */
 static int
 vault_kek(const struct vault_key_wrapped *w, const char *pass, size_t len, uint8_t kek[KEY_LEN], struct err *e)
 {
-	uint8_t *stretched = secret_new(KEY_LEN), text[32 + ID_LEN] = "samara vault key v1";
+	uint8_t *stretched = secret_new(KEY_LEN), text[32 + ID_LEN + 16] = "samara vault key v1";
 	int rc = passphrase_stretch(pass, len, w->salt, w->kdf_ops, w->kdf_mem, stretched, e);
 
 	memcpy(text + 32, w->vault_id, ID_LEN);
+	le64_put(text + 32 + ID_LEN, w->kdf_ops);
+	le64_put(text + 32 + ID_LEN + 8, w->kdf_mem);
 	mac_once(stretched, text, sizeof(text), kek);
 	secret_free(stretched);
 	return rc;
