@@ -1,0 +1,356 @@
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/base/secret.h"
+#include "common/catalog/catalog.h"
+#include "common/catalog/catalog_db.h"
+#include "common/catalog/catalog_rows.h"
+#include "common/catalog/vfs.h"
+
+#define SCHEMA_VERSION	1
+#define BUSY_MS		60000
+#define STATEMENTS	64
+
+struct statement {
+	char *sql;
+	sqlite3_stmt *stmt;
+};
+
+struct catalog {
+	sqlite3 *db;
+	char *path;
+	int in_transaction;
+	struct statement kept[STATEMENTS];
+	size_t nkept;
+};
+
+/* The message of SQLite's last failure on ${c}, with the code that suits it. */
+static int
+db_fail(struct catalog *c, struct err *e)
+{
+	int rc = sqlite3_errcode(c->db);
+	enum err_code code = ERR_IO;
+
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+		return err_set(e, ERR_BUSY, "the catalog %s is in use by another process", c->path);
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_ERROR:	/* a table or column that should be there is not */
+	case SQLITE_SCHEMA:
+		code = ERR_CATALOG;
+		break;
+	case SQLITE_FULL:
+		code = ERR_NO_SPACE;
+		break;
+	case SQLITE_NOMEM:
+		code = ERR_MEMORY;
+		break;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		code = ERR_PERMISSION;
+		break;
+	case SQLITE_CANTOPEN:
+		code = ERR_CATALOG;
+		break;
+	case SQLITE_IOERR:
+		if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC)
+			code = ERR_FSYNC;
+		break;
+	default:
+		break;
+	}
+	return err_set(e, code, "the catalog %s: %s", c->path, sqlite3_errmsg(c->db));
+}
+
+struct statement *
+db_statement(struct catalog *c, const char *sql, struct err *e)
+{
+	struct statement *s;
+
+	for (size_t i = 0; i < c->nkept; i++)
+		if (strcmp(c->kept[i].sql, sql) == 0) {
+			db_reset(&c->kept[i]);
+			return &c->kept[i];
+		}
+	if (c->nkept == STATEMENTS) {
+		(void)err_set(e, ERR_INTERNAL, "the catalog knows too many statements");
+		return NULL;
+	}
+	s = &c->kept[c->nkept];
+	if ((s->sql = strdup(sql)) == NULL) {
+		(void)err_errno(e, "the catalog %s", c->path);
+		return NULL;
+	}
+	if (sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL) != SQLITE_OK) {
+		(void)db_fail(c, e);
+		free(s->sql);
+		s->sql = NULL;
+		return NULL;
+	}
+	c->nkept++;
+	return s;
+}
+
+void
+db_reset(struct statement *s)
+{
+	(void)sqlite3_reset(s->stmt);
+	(void)sqlite3_clear_bindings(s->stmt);
+}
+
+void
+db_bind_i64(struct statement *s, int at, int64_t v)
+{
+	(void)sqlite3_bind_int64(s->stmt, at, v);
+}
+
+void
+db_bind_bytes(struct statement *s, int at, const void *p, size_t n)
+{
+	(void)sqlite3_bind_blob64(s->stmt, at, p, n, SQLITE_STATIC);
+}
+
+void
+db_bind_text(struct statement *s, int at, const char *text)
+{
+	(void)sqlite3_bind_text(s->stmt, at, text, -1, SQLITE_STATIC);
+}
+
+int
+db_step(struct catalog *c, struct statement *s, struct err *e)
+{
+	int rc = sqlite3_step(s->stmt);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	if (rc != SQLITE_DONE)
+		(void)db_fail(c, e);
+	db_reset(s);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int
+db_run(struct catalog *c, struct statement *s, struct err *e)
+{
+	int rc;
+
+	while ((rc = db_step(c, s, e)) == 1)
+		;
+	return rc;
+}
+
+int64_t
+db_i64(struct statement *s, int col)
+{
+	return sqlite3_column_int64(s->stmt, col);
+}
+
+void
+db_bytes(struct statement *s, int col, void *out, size_t n)
+{
+	const void *p = sqlite3_column_blob(s->stmt, col);
+	int len = sqlite3_column_bytes(s->stmt, col);
+	size_t have = p == NULL || len < 0 ? 0 : (size_t)len;
+
+	memset(out, 0, n);
+	if (have > 0)
+		memcpy(out, p, have < n ? have : n);
+}
+
+void
+db_text(struct statement *s, int col, char *out, size_t n)
+{
+	db_bytes(s, col, out, n);
+	out[n - 1] = '\0';
+}
+
+int
+db_exec(struct catalog *c, const char *sql, struct err *e)
+{
+	return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_fail(c, e);
+}
+
+/* CREATE TABLE of one table of rows. */
+static int
+create_table(struct catalog *c, const struct cat_table *t, struct err *e)
+{
+	static const char *const types[] = { "INTEGER", "INTEGER", "BLOB", "TEXT" };
+	char sql[2048];
+	size_t at = 0;
+
+	at += (size_t)snprintf(sql, sizeof(sql), "CREATE TABLE %s(", t->name);
+	for (size_t i = 0; i < t->ncols; i++)
+		at += (size_t)snprintf(sql + at, sizeof(sql) - at, "%s %s NOT NULL, ", t->cols[i].name,
+		    types[t->cols[i].type]);
+	at += (size_t)snprintf(sql + at, sizeof(sql) - at, "PRIMARY KEY(");
+	for (size_t i = 0; i < t->nkeys; i++)
+		at += (size_t)snprintf(sql + at, sizeof(sql) - at, "%s%s", i == 0 ? "" : ", ", t->cols[i].name);
+	(void)snprintf(sql + at, sizeof(sql) - at, ")) WITHOUT ROWID");
+	return db_exec(c, sql, e);
+}
+
+static int
+schema_make(struct catalog *c, const uint8_t vault_id[ID_LEN], struct err *e)
+{
+	char sql[64];
+
+	if (catalog_begin(c, 1, e) != 0)
+		return -1;
+	if (db_exec(c, "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+	    "CREATE TABLE parties(id BLOB PRIMARY KEY, n INTEGER NOT NULL UNIQUE) WITHOUT ROWID;"
+	    "CREATE TABLE copies(domain INTEGER NOT NULL, id BLOB NOT NULL, writer INTEGER NOT NULL,"
+	    " pack INTEGER NOT NULL, state INTEGER NOT NULL, PRIMARY KEY(domain, id, writer, pack)) WITHOUT ROWID", e) != 0)
+		goto rollback;
+	for (size_t i = 0; cat_tables[i] != NULL; i++)
+		if (create_table(c, cat_tables[i], e) != 0)
+			goto rollback;
+	if (db_exec(c, "CREATE UNIQUE INDEX pack_numbers ON packs(n)", e) != 0)
+		goto rollback;
+	(void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d", SCHEMA_VERSION);
+	if (db_exec(c, sql, e) != 0 || catalog_bytes_set(c, "vault", vault_id, ID_LEN, e) != 0)
+		goto rollback;
+	return catalog_commit(c, e);
+rollback:
+	catalog_rollback(c);
+	return -1;
+}
+
+/* The schema's version; 0 in a file that is empty. */
+static int
+schema_version(struct catalog *c, int64_t *version, struct err *e)
+{
+	struct statement *s = db_statement(c, "PRAGMA user_version", e);
+
+	*version = 0;
+	if (s == NULL || db_step(c, s, e) != 1)
+		return -1;
+	*version = db_i64(s, 0);
+	db_reset(s);
+	return 0;
+}
+
+static int
+schema_check(struct catalog *c, const uint8_t vault_id[ID_LEN], struct err *e)
+{
+	int64_t version;
+	uint8_t whose[ID_LEN];
+
+	if (schema_version(c, &version, e) != 0)
+		return -1;
+	if (version == 0 && schema_make(c, vault_id, e) != 0) {
+		/* Another process may have been faster. */
+		if (schema_version(c, &version, e) != 0 || version == 0)
+			return -1;
+		err_clear(e);
+	}
+	if (version != 0 && version != SCHEMA_VERSION)
+		return err_set(e, ERR_CATALOG, "the catalog %s is of version %lld, this samara knows %d", c->path,
+		    (long long)version, SCHEMA_VERSION);
+	if (catalog_bytes(c, "vault", whose, ID_LEN, e) < 0)
+		return -1;
+	if (!secret_equal(whose, vault_id, ID_LEN))
+		return err_set(e, ERR_CATALOG, "the catalog %s belongs to another vault", c->path);
+	return 0;
+}
+
+struct catalog *
+catalog_open(const char *path, const uint8_t vault_id[ID_LEN], int create, struct err *e)
+{
+	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+	struct catalog *c = calloc(1, sizeof(*c));
+	struct err mine;
+
+	if (c == NULL || (c->path = strdup(path)) == NULL || vfs_register() != 0) {
+		(void)err_set(e, ERR_MEMORY, "open the catalog %s", path);
+		goto free;
+	}
+	if (sqlite3_open_v2(path, &c->db, flags, VFS_NAME) != SQLITE_OK) {
+		(void)err_set(e, ERR_CATALOG, "the catalog %s: %s", path,
+		    c->db == NULL ? "no memory" : sqlite3_errmsg(c->db));
+		goto free;
+	}
+	err_clear(&mine);
+	(void)sqlite3_extended_result_codes(c->db, 1);
+	(void)sqlite3_busy_timeout(c->db, BUSY_MS);
+	if (db_exec(c, "PRAGMA page_size=4096; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536;"
+	    "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=EXTRA; PRAGMA trusted_schema=OFF;"
+	    "PRAGMA foreign_keys=OFF", &mine) != 0 || schema_check(c, vault_id, &mine) != 0) {
+		if (e != NULL)
+			*e = mine;
+		goto free;
+	}
+	return c;
+free:
+	catalog_close(c);
+	return NULL;
+}
+
+void
+catalog_close(struct catalog *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->nkept; i++) {
+		(void)sqlite3_finalize(c->kept[i].stmt);
+		free(c->kept[i].sql);
+	}
+	if (c->db != NULL)
+		(void)sqlite3_close(c->db);
+	free(c->path);
+	free(c);
+}
+
+int
+catalog_remove(const char *path, struct err *e)
+{
+	static const char *const parts[] = { "-journal", "", "-lock-p", "-lock-r", "-lock-s" };
+	char name[4200];
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		struct stat st;
+
+		(void)snprintf(name, sizeof(name), "%s%s", path, parts[i]);
+		if (io->fstatat(AT_FDCWD, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && io->unlinkat(AT_FDCWD, name, 0) != 0)
+			return err_errno(e, "remove %s", name);
+	}
+	return 0;
+}
+
+int
+catalog_begin(struct catalog *c, int write, struct err *e)
+{
+	if (c->in_transaction)
+		return err_set(e, ERR_INTERNAL, "a transaction of the catalog within another");
+	if (db_exec(c, write ? "BEGIN IMMEDIATE" : "BEGIN", e) != 0)
+		return -1;
+	c->in_transaction = 1;
+	return 0;
+}
+
+int
+catalog_commit(struct catalog *c, struct err *e)
+{
+	if (db_exec(c, "COMMIT", e) != 0) {
+		catalog_rollback(c);
+		return -1;
+	}
+	c->in_transaction = 0;
+	return 0;
+}
+
+void
+catalog_rollback(struct catalog *c)
+{
+	for (size_t i = 0; i < c->nkept; i++)
+		db_reset(&c->kept[i]);
+	if (c->in_transaction && sqlite3_get_autocommit(c->db) == 0)
+		(void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+	c->in_transaction = 0;
+}

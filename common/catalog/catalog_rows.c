@@ -1,0 +1,68 @@
+#include "common/catalog/catalog_rows.h"
+
+#define I64(S, m)	{ #m, CAT_I64, offsetof(struct S, m), 8 }
+#define U32(S, m)	{ #m, CAT_U32, offsetof(struct S, m), 4 }
+#define BYTES(S, m)	{ #m, CAT_BYTES, offsetof(struct S, m), sizeof(((struct S *)0)->m) }
+#define TEXT(S, m)	{ #m, CAT_TEXT, offsetof(struct S, m), sizeof(((struct S *)0)->m) }
+#define TABLE(name, S, nkeys, cols)	{ name, nkeys, sizeof(cols) / sizeof((cols)[0]), sizeof(struct S), cols }
+
+static const struct cat_col machine_cols[] = {
+	BYTES(cat_machine, id), TEXT(cat_machine, name), U32(cat_machine, state), BYTES(cat_machine, pub),
+	BYTES(cat_machine, domain_id), U32(cat_machine, chunk_avg), I64(cat_machine, from_seq),
+	I64(cat_machine, registered), BYTES(cat_machine, credential_id), BYTES(cat_machine, registration),
+};
+const struct cat_table cat_machines = TABLE("machines", cat_machine, 1, machine_cols);
+
+static const struct cat_col machine_key_cols[] = {
+	BYTES(cat_machine_key, machine_id), BYTES(cat_machine_key, pub), I64(cat_machine_key, from_seq),
+	I64(cat_machine_key, since),
+};
+const struct cat_table cat_machine_keys = TABLE("machine_keys", cat_machine_key, 2, machine_key_cols);
+
+static const struct cat_col credential_cols[] = {
+	BYTES(cat_credential, id), U32(cat_credential, purpose), TEXT(cat_credential, machine_name),
+	BYTES(cat_credential, machine_id), I64(cat_credential, issued), I64(cat_credential, use_by),
+	I64(cat_credential, arrive_by), U32(cat_credential, state), BYTES(cat_credential, used_by),
+	I64(cat_credential, used), I64(cat_credential, record),
+};
+const struct cat_table cat_credentials = TABLE("credentials", cat_credential, 1, credential_cols);
+
+static const struct cat_col image_cols[] = {
+	BYTES(cat_image, id), TEXT(cat_image, short_name), BYTES(cat_image, machine_id), TEXT(cat_image, machine_name),
+	U32(cat_image, state), TEXT(cat_image, why), I64(cat_image, seen), U32(cat_image, generation),
+	BYTES(cat_image, manifest), BYTES(cat_image, root), U32(cat_image, disks), I64(cat_image, pledge_until),
+	U32(cat_image, custody), BYTES(cat_image, custody_head),
+};
+const struct cat_table cat_images = TABLE("images", cat_image, 1, image_cols);
+
+static const struct cat_col disk_cols[] = {
+	BYTES(cat_disk, image_id), U32(cat_disk, number), U32(cat_disk, state), BYTES(cat_disk, statement),
+	U32(cat_disk, complete), I64(cat_disk, chunks_new), I64(cat_disk, chunks_held), I64(cat_disk, chunks_bad),
+	I64(cat_disk, bytes_stored), I64(cat_disk, time),
+};
+const struct cat_table cat_disks = TABLE("disks", cat_disk, 2, disk_cols);
+
+static const struct cat_col snapshot_cols[] = {
+	BYTES(cat_snapshot, machine_id), I64(cat_snapshot, seq), BYTES(cat_snapshot, id), TEXT(cat_snapshot, set_name),
+	U32(cat_snapshot, kind), I64(cat_snapshot, begin_ns), I64(cat_snapshot, end_ns),
+	BYTES(cat_snapshot, image_id), BYTES(cat_snapshot, digest), BYTES(cat_snapshot, refs_digest),
+	I64(cat_snapshot, refs_count), I64(cat_snapshot, received), U32(cat_snapshot, state),
+	I64(cat_snapshot, missing), I64(cat_snapshot, promised),
+};
+const struct cat_table cat_snapshots = TABLE("snapshots", cat_snapshot, 2, snapshot_cols);
+
+static const struct cat_col pack_cols[] = {
+	BYTES(cat_pack, id), U32(cat_pack, copy), I64(cat_pack, n), BYTES(cat_pack, domain_id), BYTES(cat_pack, maker),
+	U32(cat_pack, flags), I64(cat_pack, len), U32(cat_pack, count), U32(cat_pack, state),
+};
+const struct cat_table cat_packs = TABLE("packs", cat_pack, 2, pack_cols);
+
+static const struct cat_col unstored_cols[] = {
+	BYTES(cat_unstored, machine_id), BYTES(cat_unstored, id),
+};
+const struct cat_table cat_unstored = TABLE("unstored", cat_unstored, 2, unstored_cols);
+
+const struct cat_table *const cat_tables[] = {
+	&cat_machines, &cat_machine_keys, &cat_credentials, &cat_images, &cat_disks, &cat_snapshots, &cat_packs,
+	&cat_unstored, NULL
+};

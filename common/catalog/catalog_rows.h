@@ -1,0 +1,136 @@
+#ifndef SAMARA_CATALOG_CATALOG_ROWS_H
+#define SAMARA_CATALOG_CATALOG_ROWS_H
+
+/* The small things of a vault's catalog: a struct each, and the table that describes it. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/limits.h"
+
+enum cat_type { CAT_I64, CAT_U32, CAT_BYTES, CAT_TEXT };
+
+struct cat_col {
+	const char *name;
+	enum cat_type type;
+	size_t off, size;	/* of text: with its zero */
+};
+struct cat_table {
+	const char *name;
+	size_t nkeys, ncols, row_size;
+	const struct cat_col *cols;
+};
+
+enum machine_state { MACHINE_LIVE = 1, MACHINE_REPLACED = 2, MACHINE_REVOKED = 3 };
+struct cat_machine {
+	uint8_t id[ID_LEN];
+	char name[NAME_MAX_LEN + 1];
+	uint32_t state;
+	uint8_t pub[SIGN_PUB_LEN];
+	uint8_t domain_id[DIGEST_LEN];
+	uint32_t chunk_avg;
+	int64_t from_seq;
+	int64_t registered;		/* the vault's wall clock, nanoseconds */
+	uint8_t credential_id[ID_LEN];
+	uint8_t registration[DIGEST_LEN];	/* BLAKE3 of the registration that admitted it */
+};
+extern const struct cat_table cat_machines;
+
+/* Every key that a machine ever signed with: what it signed stays believed. */
+struct cat_machine_key {
+	uint8_t machine_id[ID_LEN];
+	uint8_t pub[SIGN_PUB_LEN];
+	int64_t from_seq;
+	int64_t since;
+};
+extern const struct cat_table cat_machine_keys;
+
+enum credential_state { CREDENTIAL_ISSUED = 1, CREDENTIAL_USED = 2, CREDENTIAL_SUPERSEDED = 3 };
+struct cat_credential {
+	uint8_t id[ID_LEN];
+	uint32_t purpose;
+	char machine_name[NAME_MAX_LEN + 1];
+	uint8_t machine_id[ID_LEN];
+	int64_t issued, use_by, arrive_by;	/* seconds */
+	uint32_t state;
+	uint8_t used_by[ID_LEN];
+	int64_t used;			/* nanoseconds; 0: not */
+	int64_t record;			/* that issued it: newer is higher */
+};
+extern const struct cat_table cat_credentials;
+
+enum image_state {
+	IMAGE_RECEIVED = 1, IMAGE_INGESTING, IMAGE_WHOLE, IMAGE_PARTIAL, IMAGE_GAP, IMAGE_UNCLAIMED, IMAGE_CLAIMED
+};
+struct cat_image {
+	uint8_t id[ID_LEN];
+	char short_name[SHORT_LEN + 1];
+	uint8_t machine_id[ID_LEN];
+	char machine_name[NAME_MAX_LEN + 1];
+	uint32_t state;
+	char why[TEXT_MAX_LEN + 1];	/* unclaimed: why */
+	int64_t seen;			/* first, nanoseconds */
+	uint32_t generation;		/* of the newest manifest; 0: none yet */
+	uint8_t manifest[DIGEST_LEN];	/* statement digest of it */
+	uint8_t root[DIGEST_LEN];
+	uint32_t disks;			/* that the newest manifest names */
+	int64_t pledge_until;		/* slow clock, nanoseconds; 0: no manifest */
+	uint32_t custody;		/* records in the vault's custody log of it */
+	uint8_t custody_head[DIGEST_LEN];
+};
+extern const struct cat_table cat_images;
+
+enum disk_state { DISK_EXPECTED = 1, DISK_RECEIVED = 2, DISK_INGESTED = 3, DISK_REPLACED = 4 };
+struct cat_disk {
+	uint8_t image_id[ID_LEN];
+	uint32_t number;
+	uint32_t state;
+	uint8_t statement[DIGEST_LEN];
+	uint32_t complete;
+	int64_t chunks_new, chunks_held, chunks_bad, bytes_stored;
+	int64_t time;			/* of the newest change */
+};
+extern const struct cat_table cat_disks;
+
+enum snapshot_state { SNAPSHOT_UNKNOWN = 1, SNAPSHOT_WHOLE, SNAPSHOT_PENDING, SNAPSHOT_GAP };
+struct cat_snapshot {
+	uint8_t machine_id[ID_LEN];
+	int64_t seq;
+	uint8_t id[ID_LEN];
+	char set_name[SET_NAME_MAX + 1];
+	uint32_t kind;
+	int64_t begin_ns, end_ns;
+	uint8_t image_id[ID_LEN];
+	uint8_t digest[DIGEST_LEN];	/* of the envelope */
+	uint8_t refs_digest[DIGEST_LEN];
+	int64_t refs_count;
+	int64_t received;		/* the vault's wall clock, nanoseconds */
+	uint32_t state;
+	int64_t missing, promised;	/* ids, when the state was computed */
+};
+extern const struct cat_table cat_snapshots;
+
+enum pack_state { PACK_GOOD = 1, PACK_DAMAGED = 2 };
+struct cat_pack {
+	uint8_t id[DIGEST_LEN];
+	uint32_t copy;
+	int64_t n;			/* this catalog's own number for it (catalog_pack_number) */
+	uint8_t domain_id[DIGEST_LEN];
+	uint8_t maker[ID_LEN];
+	uint32_t flags;
+	int64_t len;
+	uint32_t count;
+	uint32_t state;
+};
+extern const struct cat_table cat_packs;
+
+/* An id that an ingested disk of this machine names and that could not be taken from it: no longer promised. */
+struct cat_unstored {
+	uint8_t machine_id[ID_LEN];
+	uint8_t id[DIGEST_LEN];
+};
+extern const struct cat_table cat_unstored;
+
+extern const struct cat_table *const cat_tables[];	/* all of them; NULL at the end */
+
+#endif

@@ -1,0 +1,19 @@
+#ifndef SAMARA_IMPORT_IMPORT_COMMANDS_H
+#define SAMARA_IMPORT_IMPORT_COMMANDS_H
+
+/* The commands of samara-import, each in a file of its name; struct cmd says what they return. */
+
+struct args;
+struct err;
+
+int import_create(struct args *a, struct err *e);
+int import_credential(struct args *a, struct err *e);
+int import_ingest(struct args *a, struct err *e);
+int import_claim(struct args *a, struct err *e);
+int import_status(struct args *a, struct err *e);
+int import_list(struct args *a, struct err *e);
+int import_rebuild(struct args *a, struct err *e);
+int import_kit(struct args *a, struct err *e);
+int import_key_copy(struct args *a, struct err *e);
+
+#endif
