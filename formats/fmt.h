@@ -161,10 +161,11 @@ wr_room(struct wr *w, size_t n)
 static inline void
 wr_bytes(struct wr *w, const void *in, size_t n)
 {
-	uint8_t *p = wr_room(w, n);
+	uint8_t *p;
 
-	if (p != NULL && n > 0)
-		memcpy(p, in, n);
+	if (n == 0 || (p = wr_room(w, n)) == NULL)
+		return;
+	memcpy(p, in, n);
 }
 
 static inline void
