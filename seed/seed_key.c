@@ -13,6 +13,7 @@
 #include "common/flow/build.h"
 #include "common/flow/image_state.h"
 #include "common/flow/kit_file.h"
+#include "common/flow/new_file.h"
 #include "common/flow/state.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_state.h"
@@ -119,7 +120,7 @@ kit_write(struct state *s, const char *kit, const char *file, int dry_run, struc
 	struct out *o;
 	bool inside = false;
 
-	if (kit_try(s, file, e) != 0)
+	if (new_file_check(kit, e) != 0 || kit_try(s, file, e) != 0)
 		return -1;
 	if (!dry_run && kit_save(s, kit, &inside, e) != 0)
 		return -1;
