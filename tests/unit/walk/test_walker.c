@@ -681,11 +681,11 @@ read_and_release(void *arg)
 	struct walk_dir *d = arg;
 	char b[2] = { 0 };
 	int fd = openat(walk_dir_fd(d), "f", O_RDONLY | O_NOFOLLOW);
+	ssize_t n = read(fd, b, 1);
 
-	(void)read(fd, b, 1);
 	(void)close(fd);
 	walk_dir_release(d);
-	return b[0] == 'x' ? d : NULL;
+	return n == 1 && b[0] == 'x' ? d : NULL;
 }
 
 static void
