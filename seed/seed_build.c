@@ -117,12 +117,36 @@ report(const struct build_args *b, const struct build_report *r, int rc)
 	(void)b;
 }
 
+static void
+report_dry(const struct build_report *r)
+{
+	char count[HUMAN_MAX], size[HUMAN_MAX], unchanged[HUMAN_MAX], to_read[HUMAN_MAX];
+	struct out *o;
+
+	if (out_is_json()) {
+		o = out_object("summary");
+		out_bool(o, "dry_run", 1);
+		out_u64(o, "entries", r->result.entries);
+		out_u64(o, "files", r->result.files);
+		out_u64(o, "bytes", r->result.bytes);
+		out_u64(o, "unchanged", r->result.unchanged);
+		out_u64(o, "read_bytes", r->result.read_bytes);
+		out_u64(o, "unreadable", r->result.unreadable);
+		out_emit(o);
+		return;
+	}
+	out_text("would take %s files, %s; %s of them unchanged, %s to read. Nothing was written.\n",
+	    human_count(count, r->result.files), human_size(size, r->result.bytes),
+	    human_count(unchanged, r->result.unchanged), human_size(to_read, r->result.read_bytes));
+}
+
 static int
 options_fill(struct build_args *b, const struct args *a, char *state, struct err *e)
 {
 	struct build_options *o = &b->o;
 
 	o->state_path = state;
+	o->state_given = a->state;
 	o->disk = b->to;
 	o->paths = (const char *const *)a->operands;
 	o->npaths = a->n;
@@ -193,7 +217,9 @@ seed_build(struct args *a, struct err *e)
 		rc = -1;
 		if (args_state(a, &state, e) == 0 && options_fill(&b, a, state, e) == 0)
 			rc = build_run(&b.o, &r, e);
-		if (rc >= 0)
+		if (rc >= 0 && a->dry_run)
+			report_dry(&r);
+		else if (rc >= 0)
 			report(&b, &r, rc);
 	} else if (rc == 1) {
 		rc = 0;

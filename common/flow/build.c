@@ -151,8 +151,9 @@ say_how_to_go_on(struct build *b, struct err *e)
 {
 	if (b->im == NULL || b->j == NULL || e->code == ERR_KEY_TEST || e->code == ERR_UNFINISHED || e->next[0] != 0)
 		return;
-	err_next(e, "%s%ssamara-seed build --resume --to %s", e->code == ERR_INTERRUPTED ? "" : err_cure(e->code),
-	    e->code == ERR_INTERRUPTED ? "" : "; then ", b->o->disk);
+	err_next(e, "%s%ssamara-seed build --resume --to %s%s%s", e->code == ERR_INTERRUPTED ? "go on with: " : err_cure(e->code),
+	    e->code == ERR_INTERRUPTED ? "" : "; then: ", b->o->disk, b->o->state_given != NULL ? " --state " : "",
+	    b->o->state_given != NULL ? b->o->state_given : "");
 }
 
 int
@@ -166,6 +167,10 @@ build_run(const struct build_options *o, struct build_report *r, struct err *e)
 		return -1;
 	if ((b->s = state_open(o->state_path, e)) == NULL || (b->k = state_keys(b->s, e)) == NULL)
 		goto out;
+	if (o->dry_run) {
+		rc = build_prepare_dry(b, e) != 0 ? -1 : build_dry(b, e);
+		goto out;
+	}
 	if (build_prepare(b, e) != 0)
 		goto out;
 	snprintf(what, sizeof(what), "image %s, set %s", b->im->begin.short_name, b->set);

@@ -42,6 +42,7 @@ struct build_result {
 /* A build as the command line has it. */
 struct build_options {
 	const char *state_path;
+	const char *state_given;	/* --state as it was said, for commands that go on; NULL: the usual place */
 	const char *disk;		/* --to */
 	const char *const *paths;
 	size_t npaths;

@@ -411,3 +411,34 @@ build_prepare(struct build *b, struct err *e)
 		return -1;
 	return 0;
 }
+
+int
+build_prepare_dry(struct build *b, struct err *e)
+{
+	struct buf begin;
+	size_t len;
+	int rc = -1;
+
+	buf_init(&begin);
+	if (image_choose(b, e) != 0 || disk_target_open(b->o->disk, b->o->plain_directory, b->s->fd, b->o->paths, b->o->npaths,
+	    &b->target, e) != 0)
+		goto out;
+	if (b->im == NULL) {
+		if (begin_make(b, &begin, e) != 0)
+			goto out;
+		if ((b->im = calloc(1, sizeof(*b->im))) == NULL) {
+			err_errno(e, "dry run");
+			goto out;
+		}
+		b->im->fd = -1;
+		b->im->begin_bytes = buf_take(&begin, &len);
+		if (b->im->begin_bytes == NULL || schema_decode(&journal_begin_schema, &b->im->begin, b->im->begin_bytes, len) != FMT_OK) {
+			err_set(e, ERR_INTERNAL, "dry run");
+			goto out;
+		}
+	}
+	rc = rows_split(b->im->begin.paths, &b->paths, &b->npaths, e);
+out:
+	buf_release(&begin);
+	return rc;
+}

@@ -178,6 +178,15 @@ void engine_fail(struct engine *g, const struct err *e);
 void engine_warn(struct engine *g, struct fmt_view dir, struct fmt_view name, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/**
+ * entry_is_unchanged(s, walker, live, base, place):
+ * True if the file need not be read again: same type, size, mtime, ctime and
+ * inode (the last two where the file system keeps them), not unsure, and its
+ * extents are known.
+ */
+bool entry_is_unchanged(const struct build_source *s, const struct walker *walker, const struct entry *live,
+    const struct entry *base, const struct base_place *place);
+
 void engine_walk(void *arg);	/* build_walk.c: the walker's thread */
 void engine_work(void *arg);	/* build_work.c: a worker */
 

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/progress.h"
 #include "common/base/queue.h"
+#include "common/base/stop.h"
 #include "common/chunk/cutter.h"
 #include "common/flow/build_order.h"
 #include "common/flow/build_run.h"
@@ -106,7 +107,7 @@ source_make(struct reading *rd, struct err *e)
 	const struct build_options *o = rd->b->o;
 	struct build_source *s = &rd->src;
 
-	if (excludes_make(rd, e) != 0 || never_add(rd, rd->b->target.fd, e) != 0 || never_add(rd, rd->b->s->fd, e) != 0)
+	if (excludes_make(rd, e) != 0 || (rd->b->target.fd != -1 && never_add(rd, rd->b->target.fd, e) != 0) || never_add(rd, rd->b->s->fd, e) != 0)
 		return -1;
 	s->paths = (const char *const *)rd->b->paths;
 	s->npaths = rd->b->npaths;
@@ -260,6 +261,71 @@ build_read(struct build *b, struct err *e)
 	progress_end();
 	if (rc == 0)
 		rc = reading_end(rd, e);
+	reading_release(rd);
+	free(rd);
+	return rc;
+}
+
+/* --- what a build would do --- */
+
+static int
+dry_entry(struct reading *rd, struct base_list *base, const struct walk_item *it, struct err *e)
+{
+	struct build_result *res = &rd->b->r->result;
+	struct base_place place;
+	struct entry before;
+	int found = base_list_find(base, it->path, it->entry.name, &before, &place, e);
+
+	if (found == -1)
+		return -1;
+	res->entries++;
+	if (it->entry.type != ENTRY_FILE)
+		return 0;
+	res->files++;
+	res->bytes += it->entry.size;
+	if (found == 1 && entry_is_unchanged(&rd->src, rd->g.walker, &it->entry, &before, &place))
+		res->unchanged++;
+	else
+		res->read_bytes += it->entry.size;
+	return 0;
+}
+
+static int
+dry_walk(struct reading *rd, struct base_list *base, struct err *e)
+{
+	struct build_result *res = &rd->b->r->result;
+	struct walk_item it;
+	int got;
+
+	while ((got = walker_next(rd->g.walker, &it, e)) == 1) {
+		if (stop_check(e) != 0)
+			return -1;
+		if (it.kind == WALK_ENTRY && dry_entry(rd, base, &it, e) != 0)
+			return -1;
+		res->skipped += it.kind == WALK_SKIPPED;
+		res->unreadable += it.kind == WALK_ERROR;
+	}
+	return got;
+}
+
+int
+build_dry(struct build *b, struct err *e)
+{
+	struct reading *rd = calloc(1, sizeof(*rd));
+	struct base_list *base = NULL;
+	int rc = -1;
+
+	if (rd == NULL)
+		return err_errno(e, "dry run");
+	rd->b = b;
+	rd->snaps_fd = -1;
+	progress_start("walk", 0);
+	if (layers_find(rd, e) == 0 && source_make(rd, e) == 0 &&
+	    (rd->g.cutter = cutter_new(b->k->cut, b->s->domain.chunk_avg)) != NULL && walker_make(rd, e) == 0 &&
+	    (base = base_list_new(rd->layers, rd->nlayers, e)) != NULL)
+		rc = dry_walk(rd, base, e);
+	progress_end();
+	base_list_free(base);
 	reading_release(rd);
 	free(rd);
 	return rc;

@@ -34,9 +34,14 @@ struct build {
 
 /* build_begin.c: a new image, or the one to go on with; then disk, journal, held ids. */
 int build_prepare(struct build *b, struct err *e);
+/* The same for a dry run: nothing is made, b->im is what would be begun. */
+int build_prepare_dry(struct build *b, struct err *e);
 
 /* build_read.c: from the source to durable packs and a numbered, signed envelope. */
 int build_read(struct build *b, struct err *e);
+
+/* What a build would read: fills the result, writes nothing. */
+int build_dry(struct build *b, struct err *e);
 
 /* build_number.c: number, root chunk, reference list and envelope of a listing that is complete. */
 int build_number(struct build *b, struct order *o, const uint8_t top[DIGEST_LEN], uint8_t levels, uint64_t entries,

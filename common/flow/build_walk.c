@@ -119,12 +119,11 @@ link_seen(struct walking *w, dev_t dev, ino_t ino, struct err *e)
 	return 0;
 }
 
-/* FORMATS: unchanged = same type, size, mtime, ctime, inode, and not unsure. */
-static bool
-is_unchanged(const struct walking *w, const struct entry *live, const struct entry *base, const struct base_place *place)
+bool
+entry_is_unchanged(const struct build_source *s, const struct walker *walker, const struct entry *live,
+    const struct entry *base, const struct base_place *place)
 {
-	const struct build_source *s = w->g->src;
-	bool stable = walker_inode_stable(w->g->walker, live->fs);
+	bool stable = walker_inode_stable(walker, live->fs);
 
 	if (s->force_read || base->type != live->type || base->size != live->size ||
 	    base->mtime_s != live->mtime_s || base->mtime_ns != live->mtime_ns || (base->flags & ENTRY_UNSURE) != 0)
@@ -194,7 +193,7 @@ take_entry(struct walking *w, const struct walk_item *it, struct err *e)
 		return -1;
 	if ((found = base_list_find(w->base, it->path, it->entry.name, &base, &place, e)) == -1)
 		return -1;
-	if (it->entry.type == ENTRY_FILE && !seen && !(found && is_unchanged(w, &it->entry, &base, &place)))
+	if (it->entry.type == ENTRY_FILE && !seen && !(found && entry_is_unchanged(w->g->src, w->g->walker, &it->entry, &base, &place)))
 		return take_file(w, it, e);
 	if ((p = piece_new(w, seen ? PIECE_LINK : PIECE_READY, e)) == NULL)
 		return -1;
