@@ -1,0 +1,81 @@
+#ifndef SAMARA_FLOW_CONTAINER_H
+#define SAMARA_FLOW_CONTAINER_H
+
+/*
+ * What holds packs and snapshots, for reading: an image on a disk, or a vault's
+ * store (its list and get alone; never its catalog).  Nothing in it is believed:
+ * tables must agree with their footers, envelopes are handed on as bytes.
+ */
+
+#include <stdint.h>
+
+#include "common/pack/pack_view.h"
+
+struct err;
+struct container;
+
+/* Where a pack lies in a container. */
+struct pack_place {
+	uint32_t container;	/* its position among the source's; the source sets it */
+	uint32_t number;	/* disk: of the file; vault: of the copy */
+	uint32_t len;		/* of the file */
+	uint8_t id[DIGEST_LEN];
+};
+
+/* Where a snapshot's envelope and reference list lie in a container. */
+struct snap_place {
+	uint32_t n;		/* disk: the n-th of the image */
+	uint64_t seq;		/* vault */
+	uint8_t machine[ID_LEN];
+};
+
+/* Non-zero ends the enumeration and is returned. */
+typedef int (*pack_found_fn)(void *arg, const struct pack_place *p, const struct pack_view *v, struct err *e);
+typedef int (*snap_found_fn)(void *arg, const struct snap_place *p, const uint8_t *envelope, size_t len, struct err *e);
+
+/* Told of what cannot be read while the rest goes on; ${where} names it within the container. */
+typedef void (*container_bad_fn)(void *arg, const char *where, const struct err *why);
+
+struct container_ops {
+	/* Every pack of ${domain_id} with its table.  0, what ${fn} returned, or -1 with ${e}. */
+	int (*packs)(struct container *c, const uint8_t *domain_id, pack_found_fn fn, void *arg, container_bad_fn bad,
+	    void *bad_arg, struct err *e);
+	/* Exactly ${len} bytes from ${off} of a pack.  0, or -1 with ${e} (ERR_DAMAGE: it is shorter).  From any thread. */
+	int (*read)(struct container *c, const struct pack_place *p, uint64_t off, void *out, size_t len, struct err *e);
+	/* Every envelope. */
+	int (*snapshots)(struct container *c, snap_found_fn fn, void *arg, container_bad_fn bad, void *bad_arg, struct err *e);
+	/* At most ${len} bytes from ${off} of part ${part} of a reference list of ${kind}; ${got} is less only at its end. */
+	int (*refs)(struct container *c, const struct snap_place *p, unsigned kind, unsigned part, uint64_t off, void *out,
+	    size_t len, size_t *got, struct err *e);
+	void (*free)(struct container *c);
+};
+
+struct container {
+	const struct container_ops *ops;
+	char name[320];		/* for a person: "disk RM4K-1 (/mnt/usb1)", "vault /srv/samara/hq" */
+	int is_disk;
+	uint64_t bytes, packs;	/* counted by the source */
+};
+
+/**
+ * container_disk(diskfd, path, short_name, e):
+ * The image ${short_name} on the disk whose directory is ${diskfd} (borrowed
+ * for this call; ${path} names it for messages).  NULL with ${e}.
+ */
+struct container *container_disk(int diskfd, const char *path, const char *short_name, struct err *e);
+
+/* The label of the image in a container made by container_disk. */
+struct label;
+const struct label *container_label(const struct container *c);
+
+/**
+ * container_vault(path, machine, e):
+ * The vault in the directory ${path}; snapshots of ${machine} only (ID_LEN
+ * bytes, copied; NULL: of all).  NULL with ${e} (ERR_NO_VAULT).
+ */
+struct container *container_vault(const char *path, const uint8_t *machine, struct err *e);
+
+/* Ends it.  NULL is allowed. */
+void container_free(struct container *c);
+
+#endif

@@ -1,0 +1,444 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/base/secret.h"
+#include "common/disk/image_dir.h"
+#include "common/flow/pack_cache.h"
+#include "common/flow/source.h"
+#include "common/pack/chunk_open.h"
+
+#define CONTAINERS_MAX	4096u
+#define CACHE_SLOTS_MIN	2u
+#define CACHE_SLOTS_MAX	12u
+#define WHOLE_SHARE	4u	/* a pack is read whole where a quarter of it is wanted */
+
+struct source_pack {
+	struct pack_place place;
+	uint32_t wanted;	/* bytes of frames asked for and not yet read; atomic */
+};
+
+struct source {
+	struct source_options opt;
+	struct container **container;
+	uint64_t *read_bytes;	/* by container; atomic */
+	size_t ncontainers;
+	struct source_pack *pack;
+	size_t npacks, packs_cap;
+	struct chunk_map *map;
+	struct pack_cache *cache;
+	pthread_mutex_t bad_lock;
+};
+
+struct source_reader {
+	struct source *s;
+	struct opener *opener;
+	uint8_t *frame;		/* FRAME_LEN_MAX */
+	uint8_t *plain;		/* CHUNK_PLAIN_MAX */
+	size_t plain_len;
+	uint8_t id[DIGEST_LEN];	/* what is in plain */
+	unsigned kind;
+	int has;
+};
+
+static int load_pack(void *arg, uint32_t pack, uint8_t *out, uint32_t len, struct err *e);
+
+struct source *
+source_new(const struct source_options *o, struct err *e)
+{
+	struct source *s = calloc(1, sizeof(*s));
+	unsigned slots = (unsigned)(o->memory / 3 / PACK_LEN_MAX);
+
+	if (s == NULL)
+		goto fail;
+	s->opt = *o;
+	pthread_mutex_init(&s->bad_lock, NULL);
+	slots = slots < CACHE_SLOTS_MIN ? CACHE_SLOTS_MIN : slots > CACHE_SLOTS_MAX ? CACHE_SLOTS_MAX : slots;
+	s->map = chunk_map_new(o->memory / 3);
+	s->cache = pack_cache_new(slots, load_pack, s);
+	if (s->map == NULL || s->cache == NULL)
+		goto fail;
+	return s;
+fail:
+	(void)err_set(e, ERR_MEMORY, "no memory to read packs");
+	source_free(s);
+	return NULL;
+}
+
+void
+source_free(struct source *s)
+{
+	if (s == NULL)
+		return;
+	for (size_t i = 0; i < s->ncontainers; i++)
+		container_free(s->container[i]);
+	free(s->container);
+	free(s->read_bytes);
+	free(s->pack);
+	chunk_map_free(s->map);
+	pack_cache_free(s->cache);
+	pthread_mutex_destroy(&s->bad_lock);
+	free(s);
+}
+
+static void
+bad(struct source *s, const char *where, const uint8_t *id, const struct err *why)
+{
+	if (s->opt.bad == NULL)
+		return;
+	pthread_mutex_lock(&s->bad_lock);
+	s->opt.bad(s->opt.bad_arg, where, id, why);
+	pthread_mutex_unlock(&s->bad_lock);
+}
+
+static int
+container_add(struct source *s, struct container *c, struct err *e)
+{
+	size_t n = s->ncontainers + 1;
+	struct container **more = realloc(s->container, n * sizeof(struct container *));
+	uint64_t *bytes;
+
+	if (more != NULL)
+		s->container = more;
+	bytes = realloc(s->read_bytes, n * sizeof(*bytes));
+	if (bytes != NULL)
+		s->read_bytes = bytes;
+	if (more == NULL || bytes == NULL || n > CONTAINERS_MAX) {
+		container_free(c);
+		return err_set(e, ERR_MEMORY, "too many disks and vaults");
+	}
+	s->container[s->ncontainers] = c;
+	s->read_bytes[s->ncontainers++] = 0;
+	return 0;
+}
+
+/* All images of the key domain on the disk ${fd}. */
+static int
+disk_add(struct source *s, int fd, const char *path, struct err *e)
+{
+	size_t n, added = 0;
+	char **names;
+	struct err own;
+	int rc = 0;
+
+	if (image_list(fd, &names, &n, e) != 0)
+		return -1;
+	err_clear(&own);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct container *c = container_disk(fd, path, names[i], &own);
+
+		if (c == NULL) {
+			bad(s, path, NULL, &own);
+			continue;
+		}
+		if (s->opt.keys != NULL &&
+		    memcmp(container_label(c)->domain_id, s->opt.keys->domain_id, DIGEST_LEN) != 0) {
+			(void)err_set(&own, ERR_WRONG_DISK, "%s belongs to machine %s, which has another key",
+			    c->name, container_label(c)->machine_name);
+			container_free(c);
+			continue;
+		}
+		rc = container_add(s, c, e);
+		added++;
+	}
+	dir_list_free(names, n);
+	if (rc == 0 && added == 0) {
+		if (e != NULL)
+			*e = own;
+		rc = -1;
+	}
+	return rc;
+}
+
+int
+source_add(struct source *s, const char *path, const uint8_t *machine, struct err *e)
+{
+	struct container *c;
+	struct stat st;
+	int fd, rc;
+
+	if ((fd = dir_open(AT_FDCWD, path, e)) == -1)
+		return -1;
+	if (io->fstatat(fd, IMAGE_TOP, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		rc = disk_add(s, fd, path, e);
+		(void)io->close(fd);
+		return rc;
+	}
+	(void)io->close(fd);
+	if ((c = container_vault(path, machine, e)) == NULL) {
+		if (e != NULL && e->code == ERR_NO_VAULT)
+			(void)err_set(e, ERR_NO_IMAGE, "%s is neither a disk with images on it nor a vault", path);
+		return -1;
+	}
+	return container_add(s, c, e);
+}
+
+struct found {
+	struct source *s;
+	size_t container;
+};
+
+static int
+pack_found(void *arg, const struct pack_place *p, const struct pack_view *v, struct err *e)
+{
+	struct found *f = arg;
+	struct source *s = f->s;
+	uint64_t off = PACK_HEAD_LEN;
+	struct pack_row row;
+
+	if (s->npacks == s->packs_cap) {
+		size_t cap = s->packs_cap * 2 + 256;
+		struct source_pack *more = realloc(s->pack, cap * sizeof(*more));
+
+		if (more == NULL)
+			return err_set(e, ERR_MEMORY, "no memory for a list of packs");
+		s->pack = more;
+		s->packs_cap = cap;
+	}
+	s->pack[s->npacks] = (struct source_pack){ .place = *p };
+	s->pack[s->npacks].place.container = (uint32_t)f->container;
+	for (uint32_t i = 0; i < v->table.count; i++) {
+		pack_table_row(&v->table, i, &row);
+		if (chunk_map_add(s->map, row.id, (uint32_t)s->npacks, (uint32_t)off, row.len, row.kind, e) != 0)
+			return -1;
+		off += row.len;
+	}
+	s->npacks++;
+	s->container[f->container]->packs++;
+	s->container[f->container]->bytes += p->len;
+	return 0;
+}
+
+static void
+table_bad(void *arg, const char *where, const struct err *why)
+{
+	struct found *f = arg;
+	struct err own = *why;
+
+	(void)err_during(&own, "%s", f->s->container[f->container]->name);
+	bad(f->s, where, NULL, &own);
+}
+
+int
+source_index(struct source *s, struct err *e)
+{
+	/* Copies are tried in the order of their packs: disks first. */
+	for (int disks = 1; disks >= 0; disks--) {
+		for (size_t i = 0; i < s->ncontainers; i++) {
+			struct found f = { s, i };
+			struct container *c = s->container[i];
+
+			if (c->is_disk != disks)
+				continue;
+			if (c->ops->packs(c, s->opt.keys != NULL ? s->opt.keys->domain_id : NULL, pack_found, &f, table_bad, &f,
+			    e) != 0)
+				return err_during(e, "%s", c->name);
+		}
+	}
+	chunk_map_sort(s->map);
+	return 0;
+}
+
+size_t
+source_containers(const struct source *s)
+{
+	return s->ncontainers;
+}
+
+struct container *
+source_container(const struct source *s, size_t i)
+{
+	return s->container[i];
+}
+
+const struct domain_keys *
+source_keys(const struct source *s)
+{
+	return s->opt.keys;
+}
+
+uint64_t
+source_read_bytes(const struct source *s, size_t i)
+{
+	return __atomic_load_n(&s->read_bytes[i], __ATOMIC_RELAXED);
+}
+
+int
+source_has(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *len, size_t *from)
+{
+	size_t n;
+	const struct chunk_at *at = chunk_map_find(s->map, id, &n);
+
+	if (at == NULL)
+		return 0;
+	if (len != NULL)
+		*len = at->len;
+	if (from != NULL)
+		*from = s->pack[at->pack].place.container;
+	return 1;
+}
+
+void
+source_want(struct source *s, const uint8_t id[DIGEST_LEN])
+{
+	size_t n;
+	const struct chunk_at *at = chunk_map_find(s->map, id, &n);
+
+	if (at != NULL)
+		__atomic_add_fetch(&s->pack[at->pack].wanted, at->len, __ATOMIC_RELAXED);
+}
+
+void
+source_unwant(struct source *s, const uint8_t id[DIGEST_LEN])
+{
+	size_t n;
+	const struct chunk_at *at = chunk_map_find(s->map, id, &n);
+	uint32_t was;
+
+	if (at == NULL)
+		return;
+	was = __atomic_load_n(&s->pack[at->pack].wanted, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&s->pack[at->pack].wanted, &was, was > at->len ? was - at->len : 0, 1,
+	    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+static int
+read_range(struct source *s, uint32_t pack, uint64_t off, uint8_t *out, size_t len, struct err *e)
+{
+	const struct pack_place *p = &s->pack[pack].place;
+	struct container *c = s->container[p->container];
+
+	if (c->ops->read(c, p, off, out, len, e) != 0)
+		return err_during(e, "%s", c->name);
+	__atomic_add_fetch(&s->read_bytes[p->container], len, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int
+load_pack(void *arg, uint32_t pack, uint8_t *out, uint32_t len, struct err *e)
+{
+	return read_range(arg, pack, 0, out, len, e);
+}
+
+struct source_reader *
+source_reader_new(struct source *s, struct err *e)
+{
+	struct source_reader *r = calloc(1, sizeof(*r));
+
+	if (r != NULL) {
+		r->s = s;
+		r->opener = opener_new(s->opt.keys);
+		r->frame = malloc(FRAME_LEN_MAX);
+		r->plain = malloc(CHUNK_PLAIN_MAX);
+	}
+	if (r == NULL || r->opener == NULL || r->frame == NULL || r->plain == NULL) {
+		source_reader_free(r);
+		(void)err_set(e, ERR_MEMORY, "no memory to open chunks");
+		return NULL;
+	}
+	return r;
+}
+
+void
+source_reader_free(struct source_reader *r)
+{
+	if (r == NULL)
+		return;
+	if (r->opener != NULL)
+		opener_free(r->opener);
+	free(r->frame);
+	if (r->plain != NULL && r->plain_len > 0)
+		secret_wipe(r->plain, r->plain_len);
+	free(r->plain);
+	free(r);
+}
+
+/* Open the copy at ${at} into r->plain. */
+static int
+copy_open(struct source_reader *r, const struct chunk_at *at, const uint8_t id[DIGEST_LEN], unsigned kind, struct err *e)
+{
+	struct source *s = r->s;
+	struct source_pack *p = &s->pack[at->pack];
+	const uint8_t *bytes;
+	unsigned slot;
+	int rc = 1;
+
+	if (__atomic_load_n(&p->wanted, __ATOMIC_RELAXED) > p->place.len / WHOLE_SHARE ||
+	    pack_cache_has(s->cache, at->pack)) {
+		rc = pack_cache_hold(s->cache, at->pack, p->place.len, &bytes, &slot, e);
+		if (rc == 0) {
+			rc = chunk_open(r->opener, bytes + at->off, at->len, id, kind, r->plain, CHUNK_PLAIN_MAX, &r->plain_len, e);
+			pack_cache_release(s->cache, slot);
+			return rc;
+		}
+		err_clear(e);
+	}
+	/* No room for the pack, or a part of it cannot be read: the chunk by itself. */
+	if (read_range(s, at->pack, at->off, r->frame, at->len, e) != 0)
+		return -1;
+	return chunk_open(r->opener, r->frame, at->len, id, kind, r->plain, CHUNK_PLAIN_MAX, &r->plain_len, e);
+}
+
+/* Tell of a bad copy, once. */
+static void
+copy_bad(struct source *s, const struct chunk_at *at, const uint8_t id[DIGEST_LEN], const struct err *why)
+{
+	const struct pack_place *p = &s->pack[at->pack].place;
+	struct err own = *why;
+	char where[64];
+
+	pthread_mutex_lock(&s->bad_lock);
+	if (chunk_map_marked(at) || s->opt.bad == NULL) {
+		pthread_mutex_unlock(&s->bad_lock);
+		return;
+	}
+	chunk_map_mark(s->map, at, 1);
+	(void)err_during(&own, "%s", s->container[p->container]->name);
+	if (s->container[p->container]->is_disk)
+		image_name_pack(where, p->number);
+	else
+		(void)snprintf(where, sizeof(where), "pack %02x%02x%02x%02x.%u", p->id[0], p->id[1], p->id[2], p->id[3],
+		    p->number);
+	s->opt.bad(s->opt.bad_arg, where, id, &own);
+	pthread_mutex_unlock(&s->bad_lock);
+}
+
+int
+source_get(void *reader, const uint8_t id[DIGEST_LEN], unsigned kind, const uint8_t **plain, size_t *len, struct err *e)
+{
+	struct source_reader *r = reader;
+	const struct chunk_at *at;
+	struct err own;
+	size_t n;
+
+	source_unwant(r->s, id);
+	if (!r->has || memcmp(r->id, id, DIGEST_LEN) != 0 || (kind != 0 && kind != r->kind)) {
+		r->has = 0;
+		err_clear(&own);
+		(void)err_set(&own, ERR_MISSING, "chunk %02x%02x%02x%02x… is not there", id[0], id[1], id[2], id[3]);
+		at = chunk_map_find(r->s->map, id, &n);
+		for (size_t i = 0; i < n && !r->has; i++) {
+			if (kind != 0 && at[i].kind != kind)
+				continue;
+			err_clear(&own);
+			r->has = copy_open(r, &at[i], id, kind, &own) == 0;
+			r->kind = at[i].kind;
+			if (!r->has)
+				copy_bad(r->s, &at[i], id, &own);
+		}
+		if (!r->has) {
+			if (e != NULL)
+				*e = own;
+			return -1;
+		}
+		memcpy(r->id, id, DIGEST_LEN);
+	}
+	*plain = r->plain;
+	*len = r->plain_len;
+	return 0;
+}

@@ -1,0 +1,78 @@
+#ifndef SAMARA_FLOW_SOURCE_H
+#define SAMARA_FLOW_SOURCE_H
+
+/*
+ * Where chunks come from when something is read back: any mix of disks and
+ * vaults.  All pack tables go into one index (chunk_map.h); a chunk is read
+ * from the first place that has it, disks before vaults, and where that copy
+ * turns out bad, from the next.
+ */
+
+#include <stdint.h>
+
+#include "common/crypto/domain_keys.h"
+#include "common/flow/chunk_map.h"
+#include "common/flow/container.h"
+
+struct err;
+struct label;
+struct source;
+struct source_reader;
+
+/* Told of every copy, table or statement found bad, once each; never by two threads at once.  ${id} NULL: not one chunk. */
+typedef void (*source_bad_fn)(void *arg, const char *where, const uint8_t *id, const struct err *why);
+
+struct source_options {
+	const struct domain_keys *keys;	/* borrowed; NULL: nothing can be opened, only looked up */
+	size_t memory;			/* for the index and for packs held */
+	source_bad_fn bad;		/* may be NULL */
+	void *bad_arg;
+};
+
+/* NULL with ${e} on failure.  Free with source_free (NULL is allowed), after all its readers. */
+struct source *source_new(const struct source_options *o, struct err *e);
+void source_free(struct source *s);
+
+/**
+ * source_add(s, path, machine, e):
+ * Add what is at ${path}: a disk (a directory with samara/ in it: all images
+ * on it that are of the key domain) or a vault (snapshots of ${machine}; NULL:
+ * all).  Return 0, or -1 with ${e}: ERR_NO_IMAGE, ERR_NO_VAULT, ….
+ */
+int source_add(struct source *s, const char *path, const uint8_t *machine, struct err *e);
+
+/* After the last source_add: read the tables.  0 or -1 with ${e}. */
+int source_index(struct source *s, struct err *e);
+
+size_t source_containers(const struct source *s);
+struct container *source_container(const struct source *s, size_t i);
+const struct domain_keys *source_keys(const struct source *s);
+
+/* 1 if there is a copy of ${id}, else 0; ${len}: bytes of its frame (may be NULL), ${from}: its container (may be NULL). */
+int source_has(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *len, size_t *from);
+
+/**
+ * source_want(s, id):
+ * Say that ${id} will be asked for soon.  Where much of one pack is wanted it
+ * is read in one piece.  Each want is taken back by the next source_get of the
+ * id, or by source_unwant.
+ */
+void source_want(struct source *s, const uint8_t id[DIGEST_LEN]);
+void source_unwant(struct source *s, const uint8_t id[DIGEST_LEN]);
+
+/* One thread's side of it, with buffers and cipher state of its own. */
+struct source_reader *source_reader_new(struct source *s, struct err *e);
+void source_reader_free(struct source_reader *r);
+
+/**
+ * source_get(reader, id, kind, plain, len, e):
+ * The plaintext of a chunk, checked against its id; it stays until the next
+ * call with this reader.  ${kind} 0: any.  Of type chunk_get_fn.  Return 0, or
+ * -1 with ${e}: ERR_MISSING where no place has it, else why the last copy is bad.
+ */
+int source_get(void *reader, const uint8_t id[DIGEST_LEN], unsigned kind, const uint8_t **plain, size_t *len, struct err *e);
+
+/* Bytes read from container ${i} so far. */
+uint64_t source_read_bytes(const struct source *s, size_t i);
+
+#endif
