@@ -1,0 +1,58 @@
+#ifndef SAMARA_FLOW_VERIFY_H
+#define SAMARA_FLOW_VERIFY_H
+
+/*
+ * Checking disks and vaults, without a key or with it.  Nothing found ends a
+ * check; only an error of the check's own does.
+ */
+
+#include <stdint.h>
+
+#include "common/check/finding.h"
+#include "common/flow/keyring.h"
+
+/* How far it went, lowest first. */
+enum proof {
+	PROOF_QUICK,	/* structure and checksums: accidents, not an adversary */
+	PROOF_DIGESTS,	/* every byte against signed digests */
+	PROOF_OPENED	/* and every chunk opened, every listing read */
+};
+
+struct verify_options {
+	const struct keyring *keys;	/* NULL: without a key */
+	int quick;
+	uint32_t sample;		/* millionths of the packs, by chance; 0: all */
+	unsigned workers;		/* 0: one a processor */
+	size_t memory;
+	finding_fn fn;
+	void *arg;
+};
+
+struct verify_result {
+	enum proof proof;
+	uint64_t packs, packs_read, chunks, bytes, bad_chunks;
+	uint64_t snapshots, snapshots_whole, entries, files;
+	uint64_t records;		/* of a vault */
+	uint64_t notes, repairable, lost;
+	char name[128];			/* "RM4K-1, RM4K-2"; the vault's name */
+};
+
+/**
+ * verify_disks(paths, n, o, r, e):
+ * Every image on the disks at ${paths}, together: labels, statements,
+ * manifests, indexes, every pack, every envelope and reference list.  Return
+ * 0 with ${r} whatever was found; -1 with ${e}: ERR_NO_IMAGE, ERR_INTERRUPTED, ….
+ */
+int verify_disks(const char *const *paths, size_t n, const struct verify_options *o, struct verify_result *r, struct err *e);
+
+/**
+ * verify_vault(path, o, r, e):
+ * The vault's description and chain of records, every pack, and every
+ * snapshot's envelope and reference list against what is held.
+ */
+int verify_vault(const char *path, const struct verify_options *o, struct verify_result *r, struct err *e);
+
+/* The level of proof, for a person. */
+const char *proof_text(enum proof p);
+
+#endif

@@ -1,0 +1,261 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/base/progress.h"
+#include "common/base/stop.h"
+#include "common/disk/image_file.h"
+#include "common/flow/verify_image.h"
+
+/* One check of several disks. */
+struct disks {
+	struct verify_job *j;
+	struct verify_image *image;
+	size_t n;
+	size_t at;			/* image whose packs are being read */
+	struct index_reader *index;
+};
+
+/* --sample: whether this pack is one of those read. */
+static int
+sampled(struct disks *d)
+{
+	uint32_t r;
+
+	if (d->j->opt->sample == 0)
+		return 1;
+	io_random(&r, sizeof(r));
+	return r % 1000000 < d->j->opt->sample;
+}
+
+/* Begin the index of image ${d}->at: 1, or 0 where it has none that can be read. */
+static int
+index_begin(struct disks *d)
+{
+	struct verify_image *im = &d->image[d->at];
+	struct err own;
+
+	if (!im->closed)
+		return 0;
+	err_clear(&own);
+	if ((d->index = index_reader_new(&im->dir, &im->statement, &own)) != NULL)
+		return 1;
+	finding_err(d->j->found, SEV_LOST, im->name, "which packs the disk should have cannot be told", &own);
+	return 0;
+}
+
+static int
+disk_next(void *arg, struct verify_pack *p, struct err *e)
+{
+	struct disks *d = arg;
+	const uint8_t *table, *foot;
+	uint32_t table_len;
+	struct err own;
+	int rc;
+
+	(void)e;
+	for (; d->at < d->n; d->at++) {
+		struct verify_image *im = &d->image[d->at];
+
+		if (d->index == NULL && !index_begin(d))
+			continue;
+		err_clear(&own);
+		while ((rc = index_reader_next(d->index, &p->number, &p->len, &table, &table_len, &foot, &own)) == 1) {
+			struct pack_foot f;
+
+			d->j->r->packs++;
+			verify_image_expects(im, p->number);
+			if (!sampled(d))
+				continue;
+			memset(p->id, 0, sizeof(p->id));
+			if (pack_foot_decode(&f, foot, PACK_FOOT_LEN) == FMT_OK)
+				memcpy(p->id, f.pack_id, DIGEST_LEN);
+			p->source = d->at;
+			(void)snprintf(p->where, sizeof(p->where), "%s: packs/%04u/%08u.pk", im->name, p->number / PACKS_PER_DIR,
+			    p->number);
+			return 1;
+		}
+		if (rc == -1)
+			finding_err(d->j->found, SEV_LOST, im->name, "packs behind it were not looked at", &own);
+		index_reader_free(d->index);
+		d->index = NULL;
+	}
+	return 0;
+}
+
+static int
+disk_read(void *arg, const struct verify_pack *p, uint8_t *buf, size_t *len, struct err *e)
+{
+	struct disks *d = arg;
+	char name[IMAGE_NAME_MAX];
+	uint64_t size;
+	ssize_t got;
+	int fd, rc = 0;
+
+	*len = 0;
+	image_name_pack(name, p->number);
+	if ((fd = image_file_open(d->image[p->source].dir.fd, name, &size, e)) == -1)
+		return -1;
+	(void)io->fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	if (size > PACK_LEN_MAX)
+		rc = err_set(e, ERR_DAMAGE, "it has %llu bytes; no pack is that long", (unsigned long long)size);
+	else if ((got = io_read_full(fd, buf, (size_t)size, 0)) == -1)
+		rc = err_errno(e, "read it");
+	else
+		*len = (size_t)got;
+	(void)io->close(fd);
+	return rc;
+}
+
+/* The table of pack ${number} as the index has it, in a new buffer. */
+static int
+table_from_index(const struct verify_image *im, uint32_t number, struct pack_view *v, uint8_t **keep)
+{
+	struct index_reader *r = index_reader_new(&im->dir, &im->statement, NULL);
+	uint32_t n, file_len, table_len;
+	const uint8_t *table, *foot;
+	int rc = -1;
+
+	*keep = NULL;
+	if (r == NULL)
+		return -1;
+	while (index_reader_next(r, &n, &file_len, &table, &table_len, &foot, NULL) == 1 && n <= number) {
+		if (n != number || (*keep = malloc(table_len + PACK_FOOT_LEN)) == NULL)
+			continue;
+		memcpy(*keep, table, table_len);
+		memcpy(*keep + table_len, foot, PACK_FOOT_LEN);
+		rc = pack_view_open(v, *keep, table_len, *keep + table_len, im->dir.label.machine_id, im->dir.label.machine_pub,
+		    NULL);
+		break;
+	}
+	index_reader_free(r);
+	return rc;
+}
+
+static int
+disk_believe(void *arg, const struct verify_pack *p, const uint8_t *buf, size_t len, struct pack_view *v, uint8_t **keep)
+{
+	struct disks *d = arg;
+	struct verify_image *im = &d->image[p->source];
+	struct pack_view own_table;
+	struct err own;
+
+	err_clear(&own);
+	*keep = NULL;
+	if (pack_view_bytes(v, buf, len, im->dir.label.machine_id, im->dir.label.machine_pub, &own) == 0 &&
+	    memcmp(v->foot.domain_id, im->dir.label.domain_id, DIGEST_LEN) != 0)
+		(void)err_set(&own, ERR_SIGNATURE, "a pack of another key domain");
+	if (own.code == ERR_NONE && memcmp(v->foot.pack_id, p->id, DIGEST_LEN) == 0)
+		return 0;
+	own_table = *v;
+	if (table_from_index(im, p->number, v, keep) == 0) {
+		if (own.code == ERR_NONE)
+			(void)err_set(&own, ERR_DAMAGE, "it is another pack than the disk's index says");
+		finding_err(d->j->found, own_table.table.count > 0 ? SEV_LOST : SEV_REPAIRABLE, p->where,
+		    own_table.table.count > 0 ? "the pack that belongs here" :
+		    "its chunks were checked by the table in the disk's index", &own);
+		return 0;
+	}
+	if (own.code == ERR_NONE)
+		(void)err_set(&own, ERR_DAMAGE, "its table in the disk's index cannot be believed");
+	finding_err(d->j->found, SEV_LOST, p->where, "all chunks of this pack", &own);
+	return -1;
+}
+
+/* Open every image on the disk ${path}. */
+static int
+disk_open(struct disks *d, const char *path, struct err *e)
+{
+	struct verify_image *more;
+	char **names;
+	size_t n;
+	int fd = dir_open(AT_FDCWD, path, e), rc = 0;
+
+	if (fd == -1)
+		return -1;
+	if (image_list(fd, &names, &n, e) != 0) {
+		(void)io->close(fd);
+		return err_during(e, "%s", path);
+	}
+	if ((more = realloc(d->image, (d->n + n) * sizeof(*more))) == NULL)
+		rc = err_set(e, ERR_MEMORY, "no memory for a list of images");
+	else
+		d->image = more;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if ((rc = verify_image_open(d->j, &d->image[d->n], fd, path, names[i], e)) == 0)
+			d->n++;
+		else if (rc == 1)
+			rc = 0;
+	dir_list_free(names, n);
+	(void)io->close(fd);
+	return rc;
+}
+
+static uint64_t
+bytes_of(const struct disks *d)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		sum += d->image[i].closed ? d->image[i].statement.pack_bytes : 0;
+	return sum;
+}
+
+static void
+name_add(struct verify_result *r, const char *name)
+{
+	size_t used = strlen(r->name);
+
+	(void)snprintf(r->name + used, sizeof(r->name) - used, "%s%s", used > 0 ? ", " : "", name);
+}
+
+static int
+disks_check(struct disks *d, const char *const *paths, size_t n, struct err *e)
+{
+	struct verify_feed feed = { disk_next, disk_read, disk_believe, d };
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (disk_open(d, paths[i], e) != 0)
+			return -1;
+	for (size_t i = 0; i < d->n; i++)
+		name_add(d->j->r, d->image[i].name);
+	progress_start("check", bytes_of(d));
+	rc = verify_packs(d->j, &feed, e);
+	progress_end();
+	if (rc != 0)
+		return -1;
+	chunk_map_sort(d->j->good);
+	chunk_map_sort(d->j->bad);
+	for (size_t i = 0; i < d->n; i++) {
+		verify_image_extras(d->j, &d->image[i]);
+		if (verify_image_snapshots(d->j, d->image, d->n, i, e) != 0 || stop_check(e) != 0)
+			return -1;
+	}
+	if (d->j->opt->keys != NULL && !d->j->opt->quick && d->j->opt->sample == 0)
+		return verify_listings(d->j, paths, n, e);
+	return 0;
+}
+
+int
+verify_disks(const char *const *paths, size_t n, const struct verify_options *o, struct verify_result *r, struct err *e)
+{
+	struct verify_job j;
+	struct disks d = { .j = &j };
+	int rc;
+
+	if (verify_job_init(&j, o, r, e) != 0)
+		return -1;
+	rc = disks_check(&d, paths, n, e);
+	if (d.index != NULL)
+		index_reader_free(d.index);
+	for (size_t i = 0; i < d.n; i++)
+		verify_image_close(&d.image[i]);
+	free(d.image);
+	verify_job_counts(&j);
+	verify_job_release(&j);
+	return rc;
+}

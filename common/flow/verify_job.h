@@ -1,0 +1,84 @@
+#ifndef SAMARA_FLOW_VERIFY_JOB_H
+#define SAMARA_FLOW_VERIFY_JOB_H
+
+/* What the parts of a verification share: verify_packs.c, verify_disks.c, verify_store.c, verify_snaps.c. */
+
+#include <pthread.h>
+
+#include "common/check/finding.h"
+#include "common/check/pack_check.h"
+#include "common/flow/chunk_map.h"
+#include "common/flow/snapshot_list.h"
+#include "common/flow/verify.h"
+
+#define WHERE_MAX	512
+
+/* A snapshot whose listing cannot be read here, because chunks of it lie elsewhere. */
+struct verify_leaning {
+	uint8_t snapshot_id[ID_LEN];
+};
+
+struct verify_job {
+	const struct verify_options *opt;
+	struct verify_result *r;
+	struct findings *found;
+	pthread_mutex_t lock;	/* of r and the two tables */
+	struct chunk_map *good;	/* off: plain length where the chunk was opened; pack: not used */
+	struct chunk_map *bad;
+	struct verify_leaning *leaning;
+	size_t nleaning;
+	struct err failed;	/* the check's own first error */
+};
+
+/* 0 or -1 with ${e}. */
+int verify_job_init(struct verify_job *j, const struct verify_options *o, struct verify_result *r, struct err *e);
+/* Sort what was found, fill in the counts. */
+void verify_job_counts(struct verify_job *j);
+void verify_job_release(struct verify_job *j);
+
+/* A pack that is to be checked. */
+struct verify_pack {
+	size_t source;		/* the feed's own */
+	uint32_t number;	/* disk: of the file; vault: copy */
+	uint32_t len;
+	uint8_t id[DIGEST_LEN];
+	char where[WHERE_MAX];
+};
+
+/*
+ * Where packs come from.  next and read are called by one thread at a time, so
+ * that the medium is read from front to back.
+ */
+struct verify_feed {
+	/* The next pack: 1, 0 at the end, -1 with ${e}. */
+	int (*next)(void *arg, struct verify_pack *p, struct err *e);
+	/* All its bytes, at most PACK_LEN_MAX, into ${buf}; 0 or -1 with ${e}: that pack cannot be read. */
+	int (*read)(void *arg, const struct verify_pack *p, uint8_t *buf, size_t *len, struct err *e);
+	/*
+	 * Believe the pack: 0 with ${v} (views into ${buf}, or into *${keep}, which
+	 * the caller frees); -1 where nothing in it can be believed.  Tells what it
+	 * finds.  From any thread.
+	 */
+	int (*believe)(void *arg, const struct verify_pack *p, const uint8_t *buf, size_t len, struct pack_view *v, uint8_t **keep);
+	void *arg;
+};
+
+/* Check all packs of ${f} with all workers.  0 or -1 with ${e}. */
+int verify_packs(struct verify_job *j, struct verify_feed *f, struct err *e);
+
+/*
+ * A snapshot's list against what was found good; ${elsewhere}: in words where
+ * chunks may lie that were not looked at ("image AB12, on which it leans"), or
+ * NULL: nowhere.
+ */
+struct refs_reader;
+int verify_refs(struct verify_job *j, struct refs_reader *refs, const struct envelope *env, const char *where,
+    const char *elsewhere, struct err *e);
+
+/* With the key: every listing of every snapshot at ${paths} that does not lean on what is not there. */
+int verify_listings(struct verify_job *j, const char *const *paths, size_t n, struct err *e);
+/* One of them (verify_listing.c). */
+int verify_listing(struct verify_job *j, struct source *s, struct source_reader *reader, const struct snapshot *snap,
+    struct err *e);
+
+#endif
