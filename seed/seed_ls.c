@@ -1,0 +1,10 @@
+#include "common/base/args.h"
+#include "common/base/err.h"
+#include "seed/seed_commands.h"
+
+int
+seed_ls(struct args *a, struct err *e)
+{
+	(void)a;
+	return err_set(e, ERR_INTERNAL, "ls: not in this build");
+}
