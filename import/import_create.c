@@ -30,8 +30,8 @@ redundancy_say(unsigned redundancy, size_t replicas)
 {
 	static const char *const lost[] = {
 		"", "this vault is lost with the disks that it stands on",
-		"zone was chosen and no replica is named: until one is, everything here is lost with this building's power, "
-		"fire or water",
+		("zone was chosen and no replica is named: until one is, everything here is lost with this building's power, "
+		 "fire or water"),
 		"geo was chosen and no replica is named: until one is, everything here is lost with this site"
 	};
 

@@ -88,7 +88,7 @@ scan_plain(const struct cutter *c, const uint8_t *in, size_t from, size_t to, ui
 }
 
 /* One step of each lane: the hash over the next byte, and whether it is a cut. */
-#define STEP(k)	(h##k = (h##k << 1) + gear[p##k[i]], h##k < limit)
+#define STEP(k)	(h##k = (h##k << 1) + gear[p##k[i]], (int)(h##k < limit))
 
 /* Is there any length in ${from} + 1 .. ${from} + BLOCK whose hash is below ${limit}? */
 static int

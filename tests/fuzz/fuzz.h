@@ -5,7 +5,7 @@
  * What each fuzz target here does: feed any bytes to a decoder; where it takes
  * them, encode the value again and stop if that gives other bytes, since two
  * encodings of one value are one too many.  Built with libFuzzer by
- * tests/fuzz/run.sh; always built as replay_NAME, which feeds the corpus.
+ * tests/fuzz/fuzz.sh; always built as replay_NAME, which feeds the corpus.
  */
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 #!/bin/sh
-# sh tests/fuzz/run.sh [SECONDS] [NAME...]
+# sh tests/fuzz/fuzz.sh [SECONDS] [NAME...]
 #
 # Builds the fuzz targets with clang and libFuzzer and runs each for SECONDS
 # (default 20), or only those named.  What is new in coverage is kept in
