@@ -140,6 +140,9 @@ build_steps(struct build *b, struct err *e)
 		return -1;
 	if (b->im->envelope.seq == 0 && (build_read(b, e) != 0 || build_reload(b, e) != 0))
 		return -1;
+	/* The key test needs its memory for stretching the passphrase. */
+	seen_free(b->seen);
+	b->seen = NULL;
 	if (build_numbered(b, e) != 0 || disk_finish(b, e) != 0)
 		return -1;
 	return image_finish(b, e);
@@ -214,7 +217,8 @@ build_seal(const char *state_path, const char *short_name, const char *disk, con
 	}
 	if (disk_target_open(disk, true, b->s->fd, NULL, 0, &b->target, e) != 0 ||
 	    (b->imagefd = disk_resume(&b->target, b->im->name, b->im->label_bytes, b->im->label_len, e)) == -1 ||
-	    (b->j = journal_append(b->im->fd, "journal", e)) == NULL)
+	    (b->j = journal_append(b->im->fd, "journal", e)) == NULL || dir_make(b->s->fd, "runs", 0700, e) != 0 ||
+	    (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1)
 		goto out;
 	if ((rc = build_finish(b, pass, len, false, e)) == 0)
 		report_fill(b);

@@ -156,33 +156,6 @@ image_root(const struct journal_begin *g, const uint8_t *envelope, uint8_t root[
 	hash_final(&h, root);
 }
 
-/* Images of this machine that this one may lean on: all that count as held. */
-static int
-leans_on(struct build *b, struct buf *out, struct err *e)
-{
-	struct image_state *im;
-	char **names;
-	size_t n;
-	int rc;
-
-	if ((rc = state_images(b->s, &names, &n, e)) != 0)
-		return -1;
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		if (strcmp(names[i], b->im->name) == 0 || (b->im->begin.flags & JB_FULL) != 0)
-			continue;
-		if ((im = image_state_load(b->s, names[i], NULL, NULL, e)) == NULL) {
-			if (e->code != ERR_NOT_FOUND)
-				rc = -1;
-			continue;
-		}
-		if (im->sealed && !im->cancelled)
-			buf_add(out, im->begin.image_id, ID_LEN);
-		image_state_free(im);
-	}
-	dir_list_free(names, n);
-	return rc == 0 ? buf_check(out, e) : -1;
-}
-
 static int
 manifest_make(struct build *b, bool tested, struct buf *out, struct err *e)
 {
@@ -206,7 +179,7 @@ manifest_make(struct build *b, bool tested, struct buf *out, struct err *e)
 	m.disks = view_of(disk, sizeof(disk));
 	m.envelopes = view_of(envelope, sizeof(envelope));
 	image_root(g, envelope, m.root);
-	if ((rc = leans_on(b, &leans, e)) == 0) {
+	if ((rc = build_leans_on(b, &leans, e)) == 0) {
 		m.leans_on = view_of(leans.p, leans.len);
 		rc = statement_make(&manifest_schema, &m, b->s->sign_secret, out, e);
 	}

@@ -49,6 +49,14 @@ int build_number(struct build *b, struct order *o, const uint8_t top[DIGEST_LEN]
 /* What follows an envelope in the journal, also after a power cut between: snaps/ and trust agree with it. */
 int build_numbered(struct build *b, struct err *e);
 
+/**
+ * build_leans_on(b, out, e):
+ * Append the ids of sealed images of this machine that carry a chunk which the
+ * snapshot needs and this image does not carry.  0 or -1 with ${e}.
+ */
+struct buf;
+int build_leans_on(struct build *b, struct buf *out, struct err *e);
+
 /* build_close.c */
 int build_close_disk(struct build *b, struct err *e);
 int build_check_disk(struct build *b, struct err *e);

@@ -1,0 +1,196 @@
+/* Which earlier images a snapshot needs, besides its own. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/flow/build_run.h"
+#include "common/pack/id_sorter.h"
+
+#define SORT_MEMORY	((size_t)16 << 20)
+#define READ_LEN	((size_t)32 * 4096)
+
+/* The reference list in the state, id by id. */
+struct list {
+	int dirfd, fd;
+	uint64_t seq;
+	unsigned part;
+	uint8_t buf[READ_LEN];
+	size_t have, at;
+};
+
+static int
+list_part(struct list *l, struct err *e)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%08llu.r%02u", (unsigned long long)l->seq, l->part++);
+	l->fd = io->open(l->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+	if (l->fd == -1)
+		return l->part > 1 ? 0 : err_errno(e, "reference list %s", name);
+	if (io->lseek(l->fd, REFS_HEAD_LEN, SEEK_SET) == -1)
+		return err_errno(e, "reference list %s", name);
+	return 1;
+}
+
+/* 1 with the next id, 0 at the end, -1. */
+static int
+list_next(struct list *l, const uint8_t **id, struct err *e)
+{
+	ssize_t n;
+	int got;
+
+	while (l->at == l->have) {
+		if (l->fd == -1 && (got = list_part(l, e)) != 1)
+			return got;
+		if ((n = io_read_full(l->fd, l->buf, READ_LEN, -1)) == -1 || n % DIGEST_LEN != 0)
+			return err_errno(e, "read a reference list");
+		if (n == 0) {
+			io->close(l->fd);
+			l->fd = -1;
+		}
+		l->have = (size_t)n;
+		l->at = 0;
+	}
+	*id = l->buf + l->at;
+	l->at += DIGEST_LEN;
+	return 1;
+}
+
+static int
+sort_table(void *arg, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
+    uint32_t table_len, const uint8_t *foot, struct err *e)
+{
+	struct pack_row row;
+
+	(void)number, (void)file_len, (void)table, (void)table_len, (void)foot;
+	for (uint32_t i = 0; i < t->count; i++) {
+		pack_table_row(t, i, &row);
+		if (id_sorter_add(arg, row.id, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* All ids that an image carries, sorted. */
+static struct id_sorter *
+image_ids(struct build *b, const char *name, struct err *e)
+{
+	struct id_sorter *s = id_sorter_new(b->runs_fd, SORT_MEMORY, e);
+	struct image_state *im;
+
+	if (s == NULL)
+		return NULL;
+	if ((im = image_state_load(b->s, name, sort_table, s, e)) == NULL) {
+		id_sorter_free(s);
+		return NULL;
+	}
+	image_state_free(im);
+	return s;
+}
+
+/* A sorted stream with its next id at hand. */
+struct head {
+	struct id_sorter *s;
+	uint8_t id[DIGEST_LEN];
+	int have;
+};
+
+/* 1 if ${id} is in the stream, 0 if not, -1; asked in rising order. */
+static int
+head_has(struct head *h, const uint8_t *id, struct err *e)
+{
+	while (h->have == 1 && memcmp(h->id, id, DIGEST_LEN) < 0)
+		h->have = id_sorter_next(h->s, h->id, e);
+	return h->have == -1 ? -1 : h->have == 1 && memcmp(h->id, id, DIGEST_LEN) == 0;
+}
+
+static int
+head_start(struct head *h, struct id_sorter *s, struct err *e)
+{
+	h->s = s;
+	if (id_sorter_rewind(s, e) != 0)
+		return -1;
+	h->have = id_sorter_next(s, h->id, e);
+	return h->have == -1 ? -1 : 0;
+}
+
+/* 1 if the snapshot needs an id that ${other} carries and ${own} does not. */
+static int
+is_needed(struct build *b, int snaps, struct id_sorter *own, struct id_sorter *other, struct err *e)
+{
+	struct list *l = calloc(1, sizeof(*l));
+	struct head mine, theirs;
+	const uint8_t *id;
+	int got = -1, rc = 0;
+
+	if (l == NULL)
+		return err_errno(e, "reference list");
+	l->dirfd = snaps;
+	l->fd = -1;
+	l->seq = b->im->envelope.seq;
+	if (head_start(&mine, own, e) != 0 || head_start(&theirs, other, e) != 0)
+		rc = -1;
+	while (rc == 0 && (got = list_next(l, &id, e)) == 1) {
+		rc = head_has(&mine, id, e);
+		if (rc == 0)
+			rc = head_has(&theirs, id, e);
+		else if (rc == 1)
+			rc = 0;
+	}
+	if (l->fd != -1)
+		io->close(l->fd);
+	free(l);
+	return rc != 0 ? rc : got;
+}
+
+static int
+lean_one(struct build *b, int snaps, const char *name, struct id_sorter *own, struct buf *out, struct err *e)
+{
+	struct image_state *im = image_state_load(b->s, name, NULL, NULL, e);
+	struct id_sorter *other;
+	int rc = 0;
+
+	if (im == NULL) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		err_clear(e);
+		return 0;
+	}
+	if (im->sealed && !im->cancelled) {
+		if ((other = image_ids(b, name, e)) == NULL)
+			rc = -1;
+		else if ((rc = is_needed(b, snaps, own, other, e)) == 1) {
+			buf_add(out, im->begin.image_id, ID_LEN);
+			rc = 0;
+		}
+		id_sorter_free(other);
+	}
+	image_state_free(im);
+	return rc;
+}
+
+int
+build_leans_on(struct build *b, struct buf *out, struct err *e)
+{
+	struct id_sorter *own = NULL;
+	char **names;
+	size_t n;
+	int snaps, rc = -1;
+
+	if (state_images(b->s, &names, &n, e) != 0)
+		return -1;
+	if ((snaps = dir_open(b->s->fd, "snaps", e)) != -1 && (own = image_ids(b, b->im->name, e)) != NULL)
+		rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (strcmp(names[i], b->im->name) != 0)
+			rc = lean_one(b, snaps, names[i], own, out, e);
+	id_sorter_free(own);
+	if (snaps != -1)
+		io->close(snaps);
+	dir_list_free(names, n);
+	return rc == 0 ? buf_check(out, e) : -1;
+}
