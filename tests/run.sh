@@ -107,8 +107,8 @@ build() {
 	    cmake --build --preset "$build_preset" -j "$jobs" ${1:+--target "$@"} >>"$build_log" 2>&1; then
 		return 0
 	fi
-	grep -nE 'error|warning|FAILED|undefined reference|Missing' "$build_log" | head -n 20 || true
-	tail -n 15 "$build_log"
+	grep -E '(error|warning):|undefined reference|CMake Error|Missing|apt-get' "$build_log" | head -n 20 || true
+	echo "all of it is in build/log/${build_log##*/}"
 	return 1
 }
 
