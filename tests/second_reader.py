@@ -171,11 +171,10 @@ class Reader:
         self.digest(label_bytes, stmt["label_digest"], "label in statement")
         self.say("statement", packs=stmt["packs"], bytes=stmt["pack_bytes"], chunks=stmt["chunks"],
                  parts=stmt["index_parts"], closed=stmt["closed"], digest=blake3(stmt["signed"]))
-        self.packs(self.index())
         self.keys()
-        envelopes = self.snapshots()
-        self.manifests(envelopes)
+        self.manifests(self.snapshots())
         self.custody()
+        self.packs(self.index())  # last: frames take what is left of the sample
 
     def index(self):
         stream, digests = b"", b""
