@@ -74,8 +74,12 @@ one_show(struct state *s, const char *word, struct err *e)
 
 	if (human_parse_number(word, UINT64_MAX, &number, e) != 0)
 		return err_during(e, "number of a job");
-	if ((rc = job_read(s, number, &j, e)) != 0)
-		return rc == 1 ? err_set(e, ERR_NOT_FOUND, "there is no job %" PRIu64, number) : -1;
+	if ((rc = job_read(s, number, &j, e)) == 1) {
+		(void)err_set(e, ERR_NOT_FOUND, "there is no job %" PRIu64, number);
+		return err_next(e, "See samara-seed jobs.");
+	}
+	if (rc != 0)
+		return -1;
 	job_print(&j);
 	job_info_release(&j);
 	return job_each_warning(s, number, warning_print, &number, e);

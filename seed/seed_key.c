@@ -64,6 +64,7 @@ slots_print(const struct state *s, struct err *e)
 	struct slot_header h;
 	struct slot sl;
 	struct out *o;
+	bool local;
 	enum fmt_status st = schema_decode(&slot_header_schema, &h, s->slots_bytes, s->slots_len);
 
 	if (st != FMT_OK)
@@ -71,9 +72,13 @@ slots_print(const struct state *s, struct err *e)
 	for (size_t i = 0; i < list_count(h.slots, SLOT_LEN); i++)
 		if (element_get(slot_fields, slot_nfields, h.slots, i, &sl) == FMT_OK)
 			slot_print(&sl);
+	local = state_keeps_key(s);
+	out_text("%s\n", local ? "This machine keeps a key of its own and asks only to seal an image and for key commands." :
+	    "This machine keeps no key: every job asks.");
 	o = out_object("summary");
 	out_u64(o, "slots", list_count(h.slots, SLOT_LEN));
 	out_u64(o, "generation", h.generation);
+	out_bool(o, "local", local);
 	out_emit(o);
 	return 0;
 }

@@ -24,7 +24,8 @@ struct status {
 	struct image_state **images;
 	size_t n;
 	const struct image_state *sealed, *building;	/* the newest of each, NULL: none */
-	size_t nsealed, nbuilding;
+	size_t nsealed, nbuilding, ncancelled;
+	const struct image_state *leant;	/* cancelled, and the newest sealed one leans on it; NULL: none */
 	uint64_t snapshots;		/* in sealed images that are not cancelled */
 	int64_t newest;			/* end of the newest of them; 0: none */
 	const char *on;			/* the image of the newest */
@@ -39,8 +40,10 @@ images_look(struct status *st)
 	for (size_t i = 0; i < st->n; i++) {
 		const struct image_state *im = st->images[i];
 
-		if (im->cancelled)
+		if (im->cancelled) {
+			st->ncancelled++;
 			continue;
+		}
 		if (!im->sealed) {
 			st->building = im;
 			st->nbuilding++;
@@ -56,6 +59,18 @@ images_look(struct status *st)
 			st->on = im->begin.short_name;
 		}
 	}
+}
+
+/* A cancelled image that the newest sealed one cannot be restored without. */
+static void
+leant_look(struct status *st)
+{
+	struct fmt_view ids = st->sealed != NULL ? st->sealed->manifest.leans_on : (struct fmt_view){ 0 };
+
+	for (size_t i = 0; i < st->n; i++)
+		for (size_t k = 0; st->images[i]->cancelled && k < list_count(ids, ID_LEN); k++)
+			if (memcmp(st->images[i]->begin.image_id, ids.p + k * ID_LEN, ID_LEN) == 0)
+				st->leant = st->images[i];
 }
 
 /* The build that was started last. */
@@ -81,34 +96,45 @@ jobs_look(struct status *st, struct err *e)
 	return rc;
 }
 
-/* "NOT PROTECTED: ..." and its exit status. */
+/* What an unfinished image waits for. */
+static void
+building_words(const struct image_state *im, char *line)
+{
+	char when[SEED_WHEN_MAX];
+	const char *name = im->begin.short_name;
+
+	(void)seed_when(when, im->begin.begin_ns / NS);
+	if (im->statement.disk != 0)
+		(void)snprintf(line, LINE_MAX_LEN, "image %s is written since %s, and not sealed.  Seal it: samara-seed key test %s "
+		    "--from DISK", name, when, name);
+	else
+		(void)snprintf(line, LINE_MAX_LEN, "image %s is building since %s.  Go on with samara-seed build --resume --to "
+		    "DISK, or give it up with samara-seed cancel %s", name, when, name);
+}
+
+/* The word for the state of things, and why and what to do in ${line}. */
 static const char *
 verdict(const struct status *st, char line[LINE_MAX_LEN])
 {
-	char when[SEED_WHEN_MAX];
-	const char *name;
+	char when[SEED_WHEN_MAX], cancelled[64] = "";
+	size_t disks;
 
 	if (st->sealed != NULL) {
-		(void)snprintf(line, LINE_MAX_LEN, "image %s is sealed and must be shipped to vault %s (%u disk%s, since %s).",
-		    st->sealed->begin.short_name, st->s->trust.vault_name,
-		    (unsigned)list_count(st->sealed->manifest.disks, MANIFEST_DISK_LEN),
-		    list_count(st->sealed->manifest.disks, MANIFEST_DISK_LEN) == 1 ? "" : "s",
+		disks = list_count(st->sealed->manifest.disks, MANIFEST_DISK_LEN);
+		(void)snprintf(line, LINE_MAX_LEN, "image %s is sealed and must be shipped to vault %s (%zu disk%s, since %s).",
+		    st->sealed->begin.short_name, st->s->trust.vault_name, disks, disks == 1 ? "" : "s",
 		    seed_when(when, st->sealed->manifest.sealed));
 		return "NOT YET PROTECTED OFF SITE";
 	}
 	if (st->building != NULL) {
-		name = st->building->begin.short_name;
-		(void)seed_when(when, st->building->begin.begin_ns / NS);
-		if (st->building->statement.disk != 0)
-			(void)snprintf(line, LINE_MAX_LEN, "image %s is written since %s, and not sealed.  Seal it: samara-seed key test "
-			    "%s --from DISK, or samara-seed build --resume", name, when, name);
-		else
-			(void)snprintf(line, LINE_MAX_LEN, "image %s is building since %s.  Go on with samara-seed build --resume --to "
-			    "DISK, or give it up with samara-seed cancel %s", name, when, name);
+		building_words(st->building, line);
 		return "NOT PROTECTED";
 	}
-	(void)snprintf(line, LINE_MAX_LEN, "there is no image of this machine, registered %s.  Next: samara-seed build --to DISK "
-	    "PATH...", seed_when(when, st->s->member.made));
+	if (st->ncancelled != 0)
+		(void)snprintf(cancelled, sizeof(cancelled), " but %zu that %s cancelled", st->ncancelled,
+		    st->ncancelled == 1 ? "was" : "were");
+	(void)snprintf(line, LINE_MAX_LEN, "there is no image of this machine%s, registered %s.  Next: samara-seed build --to DISK "
+	    "PATH...", cancelled, seed_when(when, st->s->member.made));
 	return "NOT PROTECTED";
 }
 
@@ -140,17 +166,21 @@ last_print(const struct status *st)
 static void
 text_print(const struct status *st, const char *word, const char *why)
 {
-	char when[SEED_WHEN_MAX];
+	char when[SEED_WHEN_MAX], line[LINE_MAX_LEN];
 
 	out_text("%s: %s\n", word, why);
+	if (st->leant != NULL)
+		out_text("attention   image %s cannot be restored without a disk of %s, which is cancelled: build again\n",
+		    st->sealed->begin.short_name, st->leant->begin.short_name);
 	if (st->snapshots != 0)
 		out_text("snapshots   %" PRIu64 " pending, newest %s on %s.  whole: none\n", st->snapshots,
 		    seed_when(when, st->newest), st->on);
 	else
 		out_text("snapshots   none\n");
-	if (st->building != NULL && st->sealed != NULL)
-		out_text("building    image %s since %s: samara-seed build --resume --to DISK\n",
-		    st->building->begin.short_name, seed_when(when, st->building->begin.begin_ns / NS));
+	if (st->building != NULL && st->sealed != NULL) {
+		building_words(st->building, line);
+		out_text("unfinished  %s\n", line);
+	}
 	last_print(st);
 	out_text("next run    when you start one.  line: none.  kit: %s\n", kit_word(st));
 }
@@ -166,6 +196,8 @@ json_print(const struct status *st, const char *word, const char *why)
 	out_str(o, "vault", st->s->trust.vault_name);
 	out_u64(o, "images_sealed", st->nsealed);
 	out_u64(o, "images_building", st->nbuilding);
+	if (st->leant != NULL)
+		out_str(o, "leans_on_cancelled", st->leant->begin.short_name);
 	out_u64(o, "snapshots", st->snapshots);
 	if (st->newest != 0)
 		out_i64(o, "newest", st->newest);
@@ -183,6 +215,7 @@ status_gather(struct status *st, struct err *e)
 	if (seed_images_load(st->s, &st->images, &st->n, e) != 0)
 		return -1;
 	images_look(st);
+	leant_look(st);
 	if (jobs_look(st, e) != 0)
 		return -1;
 	st->kit = kit_note_read(st->s, &st->note, e);

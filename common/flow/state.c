@@ -293,6 +293,14 @@ free_key:
 	return k;
 }
 
+bool
+state_keeps_key(const struct state *s)
+{
+	struct stat st;
+
+	return io->fstatat(s->fd, "local.key", &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 struct domain_keys *
 state_keys_with(struct state *s, const struct slot_secret *how, struct err *e)
 {

@@ -17,6 +17,7 @@
  *   jobs/NNNNNNNN.json        jobs; runs/: temporary, cache/: may be deleted
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/crypto/domain_keys.h"
@@ -60,6 +61,9 @@ void state_free(struct state *s);
  * local slot is kept, ERR_STATE.  Free with domain_keys_free.
  */
 struct domain_keys *state_keys(struct state *s, struct err *e);
+
+/* Whether it keeps a local slot, so that state_keys asks for nothing. */
+bool state_keeps_key(const struct state *s);
 
 /**
  * state_keys_with(s, how, e):
