@@ -1,10 +1,228 @@
-#include "common/base/args.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "common/base/err.h"
+#include "common/base/human.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/out.h"
+#include "common/base/text.h"
+#include "common/flow/restore.h"
+#include "common/walk/owner.h"
 #include "seed/seed_commands.h"
+#include "seed/seed_read.h"
+
+struct restoring {
+	struct seed_read read;
+	struct restore_options o;
+	const char *overwrite;
+	int in_place, by_name;
+	uint64_t jobs;
+	char *root;
+	char **only;
+};
+
+static void
+item_told(void *arg, struct fmt_view path, const struct err *why)
+{
+	char safe[2048];
+	struct out *o;
+
+	(void)arg;
+	(void)text_safe(safe, sizeof(safe), path.p, path.len);
+	say_warn("%s: %s", safe, why->msg);
+	o = out_object("item");
+	out_name(o, "path", path.p, path.len);
+	out_str(o, "message", why->msg);
+	out_emit(o);
+}
+
+static int
+overwrite_parse(struct restoring *g, struct err *e)
+{
+	static const char *const words[] = { "never", "if-different", "always" };
+
+	g->o.overwrite = -1;
+	if (g->overwrite == NULL)
+		return 0;
+	for (int i = 0; i < 3; i++)
+		if (strcmp(g->overwrite, words[i]) == 0)
+			g->o.overwrite = i;
+	return g->o.overwrite >= 0 ? 0 : err_set(e, ERR_USAGE, "--overwrite is never, if-different or always");
+}
+
+/* Before the first byte: what, and where from. */
+static int
+plan_print(struct restoring *g, struct err *e)
+{
+	struct source *s = g->read.s.source;
+	const struct envelope *env = &g->read.snap->env;
+	char id[SNAPSHOT_SHORT_LEN], date[HUMAN_MAX], size[HUMAN_MAX], n[HUMAN_MAX];
+	uint64_t *bytes = calloc(source_containers(s), sizeof(*bytes)), missing = 0;
+	struct err own;
+	int known;
+
+	if (bytes == NULL)
+		return err_set(e, ERR_MEMORY, "no memory");
+	err_clear(&own);
+	known = restore_plan(s, g->read.snap, bytes, &missing, &own) == 0;
+	out_text("snapshot    %s, number %llu, of %s, set %s\n", snapshot_short(id, env->snapshot_id),
+	    (unsigned long long)env->seq, human_date(date, env->begin_ns / 1000000000), env->set_name);
+	for (size_t i = 0; i < source_containers(s); i++) {
+		if (known)
+			out_text("from        %s: %s%s\n", source_container(s, i)->name, human_size(size, bytes[i]),
+			    g->o.nonly > 0 || strcmp(g->root, "/") != 0 ? " at most" : "");
+		else
+			out_text("from        %s\n", source_container(s, i)->name);
+	}
+	if (missing > 0)
+		say_warn("warning: %s chunks of this snapshot are in none of these places; each file that needs one is named. "
+		    "Give the disks of earlier images, or a vault that has them, with --from", human_count(n, missing));
+	free(bytes);
+	return 0;
+}
+
+/* What could not be set, and why. */
+static void
+missed_print(const struct restore_report *r)
+{
+	char n[HUMAN_MAX], attribute[XATTR_NAME_MAX_LEN * 4 + 4];
+
+	for (int part = 0; part < META_PARTS; part++) {
+		if (r->meta.missed[part] == 0)
+			continue;
+		(void)text_safe(attribute, sizeof(attribute), r->meta.xattr, strlen(r->meta.xattr));
+		out_text("not set     %s of %s: %s%s%s%s\n", meta_part_text((enum meta_part)part),
+		    human_count(n, r->meta.missed[part]), strerror(r->meta.sys[part]), part == META_XATTR ? " (the first was " : "",
+		    part == META_XATTR ? attribute : "", part == META_XATTR ? ")" : "");
+	}
+}
+
+static void
+summary_emit(const struct restore_report *r, int64_t ns)
+{
+	struct out *o = out_object("summary");
+
+	out_u64(o, "files", r->files);
+	out_u64(o, "directories", r->dirs);
+	out_u64(o, "symlinks", r->symlinks);
+	out_u64(o, "links", r->links);
+	out_u64(o, "others", r->others);
+	out_u64(o, "bytes", r->bytes);
+	out_u64(o, "same", r->same);
+	out_u64(o, "left", r->left);
+	out_u64(o, "failed", r->failed);
+	out_u64(o, "damaged", r->damaged);
+	out_u64(o, "compared", r->compared);
+	out_u64(o, "compare_to", r->compare_to);
+	for (int part = 0; part < META_PARTS; part++)
+		if (r->meta.missed[part] > 0)
+			out_u64(o, meta_part_text((enum meta_part)part), r->meta.missed[part]);
+	out_u64(o, "ns", (uint64_t)ns);
+	out_emit(o);
+}
+
+static int
+report_print(const struct restoring *g, const struct restore_report *r, int64_t ns)
+{
+	char files[HUMAN_MAX], size[HUMAN_MAX], rate[HUMAN_MAX], time[HUMAN_MAX], n[HUMAN_MAX], m[HUMAN_MAX];
+
+	out_text("%s %s files, %s, in %s (%s)", g->o.dry_run ? "would restore" : "restored", human_count(files, r->files),
+	    human_size(size, r->bytes), human_duration(time, ns), human_rate(rate, r->bytes, ns));
+	out_text("; %s directories", human_count(n, r->dirs));
+	out_text(", %s symlinks", human_count(n, r->symlinks));
+	out_text(", %s hard links", human_count(n, r->links));
+	out_text(", %s others\n", human_count(n, r->others));
+	if (r->same > 0)
+		out_text("%s files were there already, the same\n", human_count(n, r->same));
+	if (r->unlinked > 0)
+		out_text("%s names of linked files became files of their own\n", human_count(n, r->unlinked));
+	missed_print(r);
+	if (r->left > 0)
+		out_text("LEFT ALONE  %s that were there already; each is named above\n", human_count(n, r->left));
+	if (r->failed > 0)
+		out_text("NOT BACK    %s; each is named above\n", human_count(n, r->failed));
+	if (!g->o.dry_run)
+		out_text("compared: %s of %s\n", human_count(n, r->compared), human_count(m, r->compare_to));
+	summary_emit(r, ns);
+	if (r->damaged > 0)
+		return err_exit(ERR_DAMAGE);
+	return r->failed > 0 || r->left > 0 ? err_exit(ERR_INCOMPLETE) : 0;
+}
+
+/* Root and paths, from what was said. */
+static int
+paths_resolve(struct restoring *g, struct args *a, struct err *e)
+{
+	if ((g->root = seed_read_path(&g->read, NULL, e)) == NULL)
+		return -1;
+	g->o.root = g->root;
+	g->o.nonly = a->n - 1;
+	if ((g->only = calloc(a->n, sizeof(char *))) == NULL)
+		return err_set(e, ERR_MEMORY, "no memory");
+	for (size_t i = 0; i < g->o.nonly; i++)
+		if ((g->only[i] = seed_read_path(&g->read, a->operands[i + 1], e)) == NULL)
+			return -1;
+	g->o.only = (const char *const *)g->only;
+	return 0;
+}
+
+static int
+restore_opened(struct restoring *g, struct args *a, struct err *e)
+{
+	struct restore_report r;
+	int64_t begin = io_mono_ns();
+
+	if (paths_resolve(g, a, e) != 0 || plan_print(g, e) != 0)
+		return -1;
+	g->o.source = g->read.s.source;
+	g->o.keys = g->read.s.keys;
+	g->o.snap = g->read.snap;
+	g->o.tell = item_told;
+	if (g->by_name && (g->o.by_name = owner_names_new()) == NULL)
+		return err_set(e, ERR_MEMORY, "no memory");
+	if (restore_run(&g->o, &r, e) != 0) {
+		if (e->code == ERR_INTERRUPTED)
+			(void)err_next(e, "The same command goes on: what is there already is not written again.");
+		return -1;
+	}
+	return report_print(g, &r, io_mono_ns() - begin);
+}
 
 int
 seed_restore(struct args *a, struct err *e)
 {
-	(void)a;
-	return err_set(e, ERR_INTERNAL, "restore: not in this build");
+	struct restoring g = { 0 };
+	const struct opt opts[] = {
+		SEED_READ_OPTS(&g.read),
+		{ "to", 0, OPT_STR, &g.o.to, "DIR", "the directory to restore into" },
+		{ "in-place", 0, OPT_FLAG, &g.in_place, NULL, "restore to where it came from" },
+		{ "overwrite", 0, OPT_STR, &g.overwrite, "WHEN", "never, if-different or always; needed where DIR is not empty" },
+		{ "owners-by-name", 0, OPT_FLAG, &g.by_name, NULL, "owners by their names where they are known here" },
+		{ "jobs", 0, OPT_NUMBER, &g.jobs, "N", "threads; one a processor if not given" },
+		{ 0 },
+	};
+	int rc = args_parse(a, opts, e);
+
+	if (rc != 0)
+		return rc == 1 ? 0 : -1;
+	if (args_operands(a, 1, 100000, e) != 0 || overwrite_parse(&g, e) != 0)
+		return -1;
+	if (g.in_place)
+		g.o.to = g.o.to == NULL ? "/" : NULL;
+	if (g.o.to == NULL)
+		return err_set(e, ERR_USAGE, "say with --to where to restore, or --in-place");
+	g.o.workers = g.jobs > 256 ? 256 : (unsigned)g.jobs;
+	g.o.dry_run = a->dry_run;
+	if (seed_read_open(a, &g.read, a->operands[0], e) != 0)
+		return -1;
+	rc = restore_opened(&g, a, e);
+	for (size_t i = 0; g.only != NULL && i < g.o.nonly; i++)
+		free(g.only[i]);
+	free(g.only);
+	free(g.root);
+	owner_names_free(g.o.by_name);
+	seed_read_close(&g.read);
+	return rc;
 }

@@ -416,7 +416,6 @@ source_get(void *reader, const uint8_t id[DIGEST_LEN], unsigned kind, const uint
 	struct err own;
 	size_t n;
 
-	source_unwant(r->s, id);
 	if (!r->has || memcmp(r->id, id, DIGEST_LEN) != 0 || (kind != 0 && kind != r->kind)) {
 		r->has = 0;
 		err_clear(&own);

@@ -54,8 +54,7 @@ int source_has(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *l
 /**
  * source_want(s, id):
  * Say that ${id} will be asked for soon.  Where much of one pack is wanted it
- * is read in one piece.  Each want is taken back by the next source_get of the
- * id, or by source_unwant.
+ * is read in one piece.  Each want is taken back by one source_unwant.
  */
 void source_want(struct source *s, const uint8_t id[DIGEST_LEN]);
 void source_unwant(struct source *s, const uint8_t id[DIGEST_LEN]);

@@ -1,0 +1,67 @@
+#ifndef SAMARA_FLOW_RESTORE_H
+#define SAMARA_FLOW_RESTORE_H
+
+/* Bringing a snapshot back into a directory. */
+
+#include <stdint.h>
+
+#include "common/flow/keyring.h"
+#include "common/flow/snapshot_list.h"
+#include "common/flow/source.h"
+#include "common/walk/place.h"
+
+struct err;
+struct open_snapshot;
+
+/* Told of each item that was not brought back as it was; never by two threads at once.  ${path} is absolute, as in the listing. */
+typedef void (*restore_tell_fn)(void *arg, struct fmt_view path, const struct err *why);
+
+struct restore_options {
+	struct source *source;		/* with its index */
+	const struct keyring *keys;
+	const struct snapshot *snap;
+	const char *root;		/* this directory (or file) of the snapshot becomes the target; "/": all of it */
+	const char *const *only;	/* absolute paths, as in the snapshot; none: everything */
+	size_t nonly;
+	const char *to;			/* the target; made if it is not there */
+	int overwrite;			/* -1: the target must be empty or hold this restore, unfinished; else enum place_overwrite */
+	unsigned workers;		/* 0: one a processor */
+	int dry_run;			/* read the listing, write nothing */
+	struct owner_names *by_name;	/* not NULL: owners by name where it is known here */
+	restore_tell_fn tell;
+	void *arg;
+};
+
+struct restore_report {
+	uint64_t files, dirs, symlinks, links, others;	/* made, or there already and the same */
+	uint64_t bytes;			/* plain sizes of files */
+	uint64_t same;			/* of them there already */
+	uint64_t left;			/* something else was there and stays */
+	uint64_t failed, damaged;	/* told; damaged: for want of good chunks that are there */
+	uint64_t compared, compare_to;	/* files as they are now against the listing */
+	uint64_t unlinked;		/* names of one file that became files of their own */
+	struct meta_report meta;
+	int resumed;			/* the target held this restore, unfinished */
+};
+
+/**
+ * restore_run(o, r, e):
+ * Read the listing and put everything in place, with all workers: directories
+ * first, files whole under a temporary name and then their own, symlinks and
+ * the directories' attributes last.  Nothing outside the target is touched.
+ * Return 0 with ${r}, also where items had to be left out (each was told); -1
+ * with ${e}: ERR_NOT_EMPTY, ERR_NO_SPACE, ERR_INTERRUPTED, ERR_NOT_FOUND (a
+ * path that is not in the snapshot), what snapshot_open says, ….  After -1 or
+ * a power cut the same command goes on.
+ */
+int restore_run(const struct restore_options *o, struct restore_report *r, struct err *e);
+
+/**
+ * restore_plan(s, snap, bytes, missing, e):
+ * Where the chunks of the whole snapshot would come from: bytes for each
+ * container of ${s} (${bytes} has room for all), chunks that are nowhere.
+ * -1 with ${e} where no reference list is at hand.
+ */
+int restore_plan(const struct source *s, const struct snapshot *snap, uint64_t *bytes, uint64_t *missing, struct err *e);
+
+#endif

@@ -1,0 +1,104 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/base/text.h"
+#include "common/crypto/hash.h"
+#include "common/flow/restore_job.h"
+
+/* What stands in a target that is being filled. */
+#define NOTE_NAME	".samara-restore"
+#define NOTE_MAX	4096u
+
+/* The note's text: which snapshot, which directory of it. */
+static void
+note_text(const struct restore_job *j, char out[NOTE_MAX])
+{
+	char id[2 * ID_LEN + 1], root[3000];
+
+	(void)snprintf(out, NOTE_MAX, "samara-seed restores snapshot %s into this directory.\nfrom %s\n"
+	    "Run the same command again to go on; this file goes away when all is there.\n",
+	    text_hex(id, j->opt->snap->env.snapshot_id, ID_LEN),
+	    text_safe(root, sizeof(root), j->opt->root, strlen(j->opt->root)));
+}
+
+/* 1 if nothing but what a new file system has is in the target, 0 if not, -1. */
+static int
+target_is_empty(const struct restore_job *j, struct err *e)
+{
+	DIR *d;
+	struct dirent *de;
+	int fd = dir_open(j->target, ".", e), empty = 1;
+
+	if (fd == -1)
+		return -1;
+	if ((d = io->fdopendir(fd)) == NULL) {
+		(void)err_errno(e, "read %s", j->opt->to);
+		(void)io->close(fd);
+		return -1;
+	}
+	while (empty && (de = io->readdir(d)) != NULL)
+		empty = strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 || strcmp(de->d_name, "lost+found") == 0;
+	(void)io->closedir(d);
+	return empty;
+}
+
+/* 1 if the target's note is ours, 0 if there is none or another. */
+static int
+note_is_ours(const struct restore_job *j, const char *want)
+{
+	struct err own;
+	uint8_t *have;
+	size_t len;
+	int ours;
+
+	err_clear(&own);
+	if (file_read(j->target, NOTE_NAME, NOTE_MAX, &have, &len, &own) != 0)
+		return 0;
+	ours = len == strlen(want) && memcmp(have, want, len) == 0;
+	free(have);
+	return ours;
+}
+
+static int
+target_judge(struct restore_job *j, const char *note, struct err *e)
+{
+	int empty = target_is_empty(j, e);
+
+	if (empty == -1)
+		return -1;
+	j->r->resumed = !empty && note_is_ours(j, note);
+	if (empty || j->r->resumed || j->opt->overwrite >= 0)
+		return 0;
+	return err_set(e, ERR_NOT_EMPTY, "%s is not empty, and what is in it is no unfinished restore of this snapshot",
+	    j->opt->to);
+}
+
+int
+target_open(struct restore_job *j, enum place_overwrite *how, uint64_t *tag, struct err *e)
+{
+	uint8_t digest[DIGEST_LEN];
+	char note[NOTE_MAX];
+
+	if (dir_make(AT_FDCWD, j->opt->to, 0755, e) != 0 || (j->target = dir_open(AT_FDCWD, j->opt->to, e)) == -1)
+		return -1;
+	note_text(j, note);
+	if (target_judge(j, note, e) != 0)
+		return -1;
+	hash_once(note, strlen(note), digest);
+	*tag = le64_get(digest);
+	*how = j->opt->overwrite >= 0 ? (enum place_overwrite)j->opt->overwrite : PLACE_IF_DIFFERENT;
+	return file_replace(j->target, NOTE_NAME, note, strlen(note), 0644, e);
+}
+
+int
+target_done(struct restore_job *j, struct err *e)
+{
+	if (io->unlinkat(j->target, NOTE_NAME, 0) != 0 && errno != ENOENT)
+		return err_errno(e, "remove %s/%s", j->opt->to, NOTE_NAME);
+	return 0;
+}

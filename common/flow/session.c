@@ -1,0 +1,42 @@
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/flow/keyring_get.h"
+#include "common/flow/session.h"
+
+static int
+places_open(struct session *s, const struct session_options *o, struct err *e)
+{
+	const struct source_options so = { .keys = s->keys->keys, .memory = o->memory, .bad = o->bad, .bad_arg = o->bad_arg };
+
+	if ((s->source = source_new(&so, e)) == NULL)
+		return -1;
+	for (size_t i = 0; i < o->nfrom; i++)
+		if (source_add(s->source, o->from[i], s->keys->machine_id, e) != 0)
+			return -1;
+	if (source_index(s->source, e) != 0 || (s->reader = source_reader_new(s->source, e)) == NULL)
+		return -1;
+	return snapshot_list_read(&s->list, s->source, s->keys->machine_id, s->keys->machine_pub, o->bad, o->bad_arg, e);
+}
+
+int
+session_open(struct session *s, const struct session_options *o, struct err *e)
+{
+	memset(s, 0, sizeof(*s));
+	if (o->nfrom == 0)
+		return err_set(e, ERR_USAGE, "say with --from which disk or vault to read");
+	if ((s->keys = keyring_get(o->kit, o->pass_file, o->state_path, e)) != NULL && places_open(s, o, e) == 0)
+		return 0;
+	session_close(s);
+	return -1;
+}
+
+void
+session_close(struct session *s)
+{
+	snapshot_list_release(&s->list);
+	source_reader_free(s->reader);
+	source_free(s->source);
+	keyring_free(s->keys);
+	memset(s, 0, sizeof(*s));
+}

@@ -1,0 +1,37 @@
+#ifndef SAMARA_FLOW_SESSION_H
+#define SAMARA_FLOW_SESSION_H
+
+/* What every command that reads snapshots back begins with: keys, places, snapshots. */
+
+#include "common/flow/keyring.h"
+#include "common/flow/snapshot_open.h"
+
+struct err;
+
+struct session_options {
+	const char *kit, *pass_file;	/* of --kit and --passphrase-file, or NULL */
+	const char *state_path;		/* where there is no kit */
+	const char *const *from;	/* disks and vaults; at least one */
+	size_t nfrom;
+	size_t memory;
+	source_bad_fn bad;		/* told of what is wrong with a place while there may be another */
+	void *bad_arg;
+};
+
+struct session {
+	struct keyring *keys;
+	struct source *source;
+	struct source_reader *reader;
+	struct snapshot_list list;
+};
+
+/**
+ * session_open(s, o, e):
+ * Get the keys, add all places, read their tables and list the machine's
+ * snapshots.  0 or -1 with ${e} (ERR_USAGE where no place is named); release
+ * with session_close, which takes what is there.
+ */
+int session_open(struct session *s, const struct session_options *o, struct err *e);
+void session_close(struct session *s);
+
+#endif

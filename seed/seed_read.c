@@ -1,0 +1,82 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/human.h"
+#include "common/base/log.h"
+#include "formats/fmt_listing.h"
+#include "seed/seed_read.h"
+
+static void
+bad_told(void *arg, const char *where, const uint8_t *id, const struct err *why)
+{
+	struct seed_read *r = arg;
+
+	r->bad++;
+	if (id != NULL)
+		say_warn("warning: %s: chunk %02x%02x%02x%02x: %s", where, id[0], id[1], id[2], id[3], why->msg);
+	else
+		say_warn("warning: %s: %s", where, why->msg);
+}
+
+int
+seed_read_open(const struct args *a, struct seed_read *r, const char *text, struct err *e)
+{
+	struct session_options o = { .kit = r->kit, .pass_file = r->pass_file, .from = r->from.v, .nfrom = r->from.n,
+	    .memory = a->memory, .bad = bad_told, .bad_arg = r };
+	char *state = NULL, date[HUMAN_MAX], id[SNAPSHOT_SHORT_LEN];
+	const struct snapshot *newer = NULL;
+	int rc;
+
+	if (r->kit == NULL && args_state(a, &state, e) != 0)
+		return -1;
+	o.state_path = state;
+	rc = session_open(&r->s, &o, e);
+	free(state);
+	if (rc != 0 || text == NULL)
+		return rc;
+	if (snapshot_pick(&r->s.list, r->s.source, text, &r->snap, &r->path, &newer, e) != 0) {
+		seed_read_close(r);
+		return -1;
+	}
+	if (newer != NULL && newer != r->snap)
+		say_warn("snapshot %s of %s is newer, but not all of it is here", snapshot_short(id, newer->env.snapshot_id),
+		    human_date(date, newer->env.begin_ns / 1000000000));
+	return 0;
+}
+
+void
+seed_read_close(struct seed_read *r)
+{
+	session_close(&r->s);
+	free(r->path);
+	r->path = NULL;
+}
+
+char *
+seed_read_path(const struct seed_read *r, const char *given, struct err *e)
+{
+	size_t a = strlen(r->path), b = given != NULL ? strlen(given) : 0;
+	char *p = malloc(a + b + 3);
+
+	if (p == NULL) {
+		(void)err_set(e, ERR_MEMORY, "no memory");
+		return NULL;
+	}
+	if (given == NULL)
+		(void)snprintf(p, a + b + 3, "%s", r->path);
+	else if (given[0] == '/' && a == 1)
+		(void)snprintf(p, a + b + 3, "%s", given);
+	else if (given[0] == '/' && strncmp(given, r->path, a) == 0 && (given[a] == '/' || given[a] == '\0'))
+		(void)snprintf(p, a + b + 3, "%s", given);
+	else
+		(void)snprintf(p, a + b + 3, "%s%s%s", r->path, a > 1 && given[0] != '/' ? "/" : "", given);
+	for (a = strlen(p); a > 1 && p[a - 1] == '/'; a--)
+		p[a - 1] = '\0';
+	if (path_is_valid(view_of(p, strlen(p))))
+		return p;
+	(void)err_set(e, ERR_USAGE, "%s is not an absolute path without \".\", \"..\" and double slashes", p);
+	free(p);
+	return NULL;
+}

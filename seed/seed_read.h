@@ -1,0 +1,40 @@
+#ifndef SAMARA_SEED_READ_H
+#define SAMARA_SEED_READ_H
+
+/* What the commands that read snapshots back share. */
+
+#include "common/base/args.h"
+#include "common/flow/session.h"
+
+struct seed_read {
+	const char *kit, *pass_file;
+	struct opt_list from;
+	uint64_t bad;			/* copies, tables and statements found bad */
+	struct session s;
+	const struct snapshot *snap;	/* the one that was named */
+	char *path;			/* behind it; "/" if none */
+};
+
+/* Rows for a table of options. */
+#define SEED_READ_OPTS(r) \
+	{ "from", 0, OPT_LIST, &(r)->from, "DISK|VAULT", "where to read; may be repeated" }, \
+	{ "kit", 0, OPT_STR, &(r)->kit, "FILE", "recovery kit, where the machine is not registered here" }, \
+	{ "passphrase-file", 0, OPT_STR, &(r)->pass_file, "FILE", "where the kit's passphrase is" }
+
+/**
+ * seed_read_open(a, r, text, e):
+ * Open the session and find the snapshot ${text} (NULL: none is wanted), saying
+ * on stderr which newer one is incomplete.  0 or -1 with ${e}; release with
+ * seed_read_close.
+ */
+int seed_read_open(const struct args *a, struct seed_read *r, const char *text, struct err *e);
+void seed_read_close(struct seed_read *r);
+
+/**
+ * seed_read_path(r, given, e):
+ * A new string: the absolute path that ${given} (NULL: nothing more) means
+ * below the path behind the snapshot's name; no slash at its end.  NULL with ${e}.
+ */
+char *seed_read_path(const struct seed_read *r, const char *given, struct err *e);
+
+#endif
