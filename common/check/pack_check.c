@@ -1,4 +1,6 @@
 
+#include <string.h>
+
 #include "common/base/err.h"
 #include "common/check/pack_check.h"
 
@@ -23,6 +25,7 @@ pack_check_frames(const struct pack_checker *c, const struct pack_view *v, const
 	struct pack_row row;
 	uint32_t bad = 0;
 	struct err e;
+	int open = c->opener != NULL && memcmp(c->domain_id, v->table.head.domain_id, DIGEST_LEN) == 0;
 
 	for (uint32_t i = 0; i < v->table.count; i++, off += row.len) {
 		uint32_t plain_len = 0;
@@ -33,7 +36,7 @@ pack_check_frames(const struct pack_checker *c, const struct pack_view *v, const
 			why = "the pack ends before it";
 		else
 			why = pack_frame_check(&row, bytes + off, v->table.head.domain_id, c->depth);
-		if (why == NULL && c->opener != NULL)
+		if (why == NULL && open)
 			why = frame_open(c, &row, bytes + off, &plain_len, &e);
 		bad += why != NULL;
 		c->fn(c->arg, &row, (uint32_t)off, plain_len, why);

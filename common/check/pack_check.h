@@ -14,6 +14,7 @@ typedef void (*frame_told_fn)(void *arg, const struct pack_row *row, uint32_t of
 struct pack_checker {
 	enum pack_depth depth;
 	struct opener *opener;	/* NULL: frames are not opened */
+	const uint8_t *domain_id;	/* of the opener: frames of others are not opened */
 	uint8_t *plain;		/* CHUNK_PLAIN_MAX, where there is an opener */
 	frame_told_fn fn;
 	void *arg;

@@ -20,6 +20,7 @@ enum proof {
 
 struct verify_options {
 	const struct keyring *keys;	/* NULL: without a key */
+	int keys_must;			/* they must be those of an image or machine there: else ERR_WRONG_DISK */
 	int quick;
 	uint32_t sample;		/* millionths of the packs, by chance; 0: all */
 	unsigned workers;		/* 0: one a processor */

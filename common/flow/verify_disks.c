@@ -235,7 +235,7 @@ disks_check(struct disks *d, const char *const *paths, size_t n, struct err *e)
 		if (verify_image_snapshots(d->j, d->image, d->n, i, e) != 0 || stop_check(e) != 0)
 			return -1;
 	}
-	if (d->j->opt->keys != NULL && !d->j->opt->quick && d->j->opt->sample == 0)
+	if (d->j->keys_fit && !d->j->opt->quick && d->j->opt->sample == 0)
 		return verify_listings(d->j, paths, n, e);
 	return 0;
 }
@@ -255,7 +255,8 @@ verify_disks(const char *const *paths, size_t n, const struct verify_options *o,
 	for (size_t i = 0; i < d.n; i++)
 		verify_image_close(&d.image[i]);
 	free(d.image);
-	verify_job_counts(&j);
+	if (rc == 0)
+		rc = verify_job_counts(&j, e);
 	verify_job_release(&j);
 	return rc;
 }

@@ -121,21 +121,29 @@ membership_check(struct verify_job *j, const struct verify_image *im)
 	free(bytes);
 }
 
-/* The keys given are those of this image's machine. */
+/* Whether the keys given are those of this image's machine. */
 static int
-keys_fit(const struct verify_job *j, const struct verify_image *im, struct err *e)
+keys_fit(struct verify_job *j, const struct verify_image *im, struct err *e)
 {
 	const struct keyring *k = j->opt->keys;
 	const struct label *l = &im->dir.label;
 
 	if (k == NULL)
 		return 0;
-	if (memcmp(k->keys->domain_id, l->domain_id, DIGEST_LEN) != 0)
-		return err_set(e, ERR_WRONG_DISK, "%s belongs to machine %s; the key is that of %s", im->name, l->machine_name,
-		    k->machine_name);
-	if (memcmp(k->machine_id, l->machine_id, ID_LEN) == 0 && memcmp(k->machine_pub, l->machine_pub, SIGN_PUB_LEN) != 0)
+	if (memcmp(k->keys->domain_id, l->domain_id, DIGEST_LEN) != 0) {
+		finding_tell(j->found, SEV_NOTE, ERR_NONE, im->name, "", "it belongs to machine %s; the key is that of %s: its chunks are not opened",
+		    l->machine_name, k->machine_name);
+		j->keys_lack = 1;
+		return 0;
+	}
+	if (memcmp(k->machine_id, l->machine_id, ID_LEN) != 0) {
+		j->keys_lack = 1;	/* its chunks are opened; its listings are another machine's */
+		return 0;
+	}
+	if (memcmp(k->machine_pub, l->machine_pub, SIGN_PUB_LEN) != 0)
 		return err_set(e, ERR_SIGNATURE, "%s is signed in the name of machine %s, but not with its key", im->name,
 		    k->machine_name);
+	j->keys_fit = 1;
 	return 0;
 }
 

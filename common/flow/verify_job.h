@@ -25,6 +25,8 @@ struct verify_job {
 	pthread_mutex_t lock;	/* of r and the two tables */
 	struct chunk_map *good;	/* off: plain length where the chunk was opened; pack: not used */
 	struct chunk_map *bad;
+	int keys_fit;		/* the keys are those of something that is there */
+	int keys_lack;		/* and of something they are not */
 	struct verify_leaning *leaning;
 	size_t nleaning;
 	struct err failed;	/* the check's own first error */
@@ -32,8 +34,8 @@ struct verify_job {
 
 /* 0 or -1 with ${e}. */
 int verify_job_init(struct verify_job *j, const struct verify_options *o, struct verify_result *r, struct err *e);
-/* Sort what was found, fill in the counts. */
-void verify_job_counts(struct verify_job *j);
+/* At the end: whether the keys were of any use (-1 with ${e} where they must be), how far the proof goes, the counts. */
+int verify_job_counts(struct verify_job *j, struct err *e);
 void verify_job_release(struct verify_job *j);
 
 /* A pack that is to be checked. */

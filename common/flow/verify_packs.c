@@ -57,12 +57,19 @@ verify_job_init(struct verify_job *j, const struct verify_options *o, struct ver
 	return err_set(e, ERR_MEMORY, "no memory to check anything");
 }
 
-void
-verify_job_counts(struct verify_job *j)
+int
+verify_job_counts(struct verify_job *j, struct err *e)
 {
 	j->r->notes = findings_count(j->found, SEV_NOTE);
 	j->r->repairable = findings_count(j->found, SEV_REPAIRABLE);
 	j->r->lost = findings_count(j->found, SEV_LOST);
+	if (j->opt->keys == NULL)
+		return 0;
+	if (!j->keys_fit && j->opt->keys_must)
+		return err_set(e, ERR_WRONG_DISK, "nothing there is of machine %s, whose key was given", j->opt->keys->machine_name);
+	if (j->r->proof == PROOF_OPENED && (!j->keys_fit || j->keys_lack))
+		j->r->proof = PROOF_DIGESTS;
+	return 0;
 }
 
 void
@@ -172,6 +179,7 @@ worker_init(struct worker *w, struct pass *pass)
 		return 0;
 	w->checker.opener = opener_new(o->keys->keys);
 	w->checker.plain = malloc(CHUNK_PLAIN_MAX);
+	w->checker.domain_id = o->keys->keys->domain_id;
 	return w->checker.opener != NULL && w->checker.plain != NULL ? 0 : -1;
 }
 

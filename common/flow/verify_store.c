@@ -1,0 +1,2 @@
+#include "common/base/err.h"
+#include "common/flow/verify_job.h"
