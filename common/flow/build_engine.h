@@ -41,6 +41,7 @@ struct codec;
 struct id_sorter;
 struct listing_writer;
 struct job;
+struct bundle_use;
 struct xattr_rows;
 
 /* Memory that is given back all at once. */
@@ -161,6 +162,8 @@ struct engine {
 	struct err err;
 
 	struct walker *walker;
+	const struct bundle_use *base_use;	/* of the base; never NULL */
+	struct bundle_use *use;		/* of this snapshot; the order thread's */
 	atomic_uint_fast64_t read_bytes;
 };
 

@@ -35,7 +35,8 @@ file_unreadable(struct engine *g, struct piece *p, int why, const char *what)
 		engine_warn(g, p->path, p->en.name, "vanished while it was read");
 		return;
 	}
-	engine_warn(g, p->path, p->en.name, "%s: %s; it is not in the snapshot", what, strerror(why));
+	engine_warn(g, p->path, p->en.name, "%s%s%s; it is not in the snapshot", what, why != 0 ? ": " : "",
+	    why != 0 ? strerror(why) : "");
 	pthread_mutex_lock(&g->lock);
 	g->res->unreadable++;
 	pthread_mutex_unlock(&g->lock);
@@ -52,7 +53,11 @@ stat_same(const struct stat *a, const struct stat *b)
 static bool
 is_fresh(const struct timespec *t, int64_t now_ns)
 {
-	return t->tv_sec > now_ns / 1000000000 || (int64_t)t->tv_sec * 1000000000 + t->tv_nsec > now_ns - FRESH_NS;
+	int64_t limit = now_ns - FRESH_NS;
+
+	/* Never as nanoseconds: these end in 2262, file times do not. */
+	return t->tv_sec > limit / 1000000000 ||
+	    (t->tv_sec == limit / 1000000000 && t->tv_nsec > limit % 1000000000);
 }
 
 /* Take attributes from the first fstat; the walker's names, owners and file system stay. */
@@ -114,8 +119,9 @@ small_read(struct worker *w, struct unit *u, struct piece *p, int fd, struct err
 	for (int attempt = 0; attempt < 2 && !same; attempt++) {
 		int64_t now = io_now_ns();
 
+		errno = 0;
 		if (io->fstat(fd, &first) != 0 || entry_from_stat(p, &first, now) != 0) {
-			file_unreadable(w->g, p, errno, "not a regular file any more");
+			file_unreadable(w->g, p, errno, "is not a regular file any more");
 			return 0;
 		}
 		if ((n = io_read_full(fd, w->buf, (size_t)first.st_size < cap ? (size_t)first.st_size + 1 : cap, 0)) == -1 ||
@@ -192,8 +198,9 @@ big_open(struct worker *w, struct unit *u, struct err *e)
 		b->failed = true;
 		return 0;
 	}
+	errno = 0;
 	if (io->fstat(b->fd, &b->first) != 0 || entry_from_stat(p, &b->first, now) != 0) {
-		file_unreadable(w->g, p, errno, "not a regular file any more");
+		file_unreadable(w->g, p, errno, "is not a regular file any more");
 		b->failed = true;
 		return 0;
 	}

@@ -138,6 +138,8 @@ small_out(struct order *o, struct piece *p, struct err *e)
 		extent_put(extent, &x);
 		p->en.extents = view_of(extent, EXTENT_LEN);
 		seq = b->seq;
+		if (out_use(o, p, b->len, e) != 0)
+			return -1;
 		if (--b->users == 0)
 			bundle_free(o, b);
 	}

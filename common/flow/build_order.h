@@ -58,6 +58,8 @@ int out_dir(struct order *o, struct fmt_view path, struct err *e);
 int out_entry(struct order *o, struct piece *p, uint64_t seq, struct err *e);
 /* Another name of a file that went out before. */
 int out_link(struct order *o, struct piece *p, struct err *e);
+/* A small file counts as use of its bundle, which is ${total} bytes long (0: not known). */
+int out_use(struct order *o, const struct piece *p, uint32_t total, struct err *e);
 /* A reused entry: its spill chunks are taken over first. */
 int out_reused(struct order *o, struct piece *p, struct err *e);
 /* Take the next stretch of a big file; 1 when it is all there. */

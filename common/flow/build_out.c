@@ -4,7 +4,9 @@
 
 #include "common/base/io.h"
 #include "common/base/progress.h"
+#include "common/chunk/cutter.h"
 #include "common/flow/build_order.h"
+#include "common/flow/bundle_use.h"
 #include "common/pack/refs.h"
 
 #define BLOCK_LEN	(64u << 10)
@@ -291,12 +293,27 @@ spill_take_over(void *arg, unsigned what, const uint8_t *id, struct fmt_view pla
 }
 
 int
+out_use(struct order *o, const struct piece *p, uint32_t total, struct err *e)
+{
+	struct extent x;
+
+	if (p->en.type != ENTRY_FILE || p->en.size >= cutter_min(o->g->cutter) || p->en.extents.len != EXTENT_LEN)
+		return 0;
+	extent_get(p->en.extents.p, &x);
+	if (bundle_use_add(o->g->use, x.id, x.offset, (uint32_t)x.len, total) != 0)
+		return err_set(e, ERR_MEMORY, "no memory for the use of bundles");
+	return 0;
+}
+
+int
 out_reused(struct order *o, struct piece *p, struct err *e)
 {
 	struct take_over t = { .o = o };
 
 	if (p->en.longs != 0 &&
 	    base_spills(&o->g->layers[p->place.layer], p->place.mark, spill_take_over, &t, e) != 0)
+		return -1;
+	if (out_use(o, p, 0, e) != 0)
 		return -1;
 	return out_entry(o, p, 0, e);
 }

@@ -15,10 +15,13 @@
 #include "common/chunk/cutter.h"
 #include "common/flow/build_order.h"
 #include "common/flow/build_run.h"
+#include "common/flow/bundle_use.h"
 #include "common/walk/exclude.h"
 #include "common/walk/owner.h"
 
 #define LAYERS_MAX	1024u
+#define NEVER_MAX	4u
+#define VAULTS_DEFAULT	"/srv/samara"
 
 /* Everything that one reading holds. */
 struct reading {
@@ -27,10 +30,11 @@ struct reading {
 	struct build_source src;
 	struct exclude *exclude;
 	struct owner_names *owners;
-	struct walk_never never[2];
+	struct walk_never never[NEVER_MAX];
 	struct base_layer *layers;
 	size_t nlayers;
 	int snaps_fd;
+	struct bundle_use *base_use;
 	unsigned run;			/* number of the item log of this run */
 	struct order *order;
 };
@@ -68,6 +72,8 @@ layers_find(struct reading *rd, struct err *e)
 		return 0;
 	rd->layers[rd->nlayers].dirfd = rd->snaps_fd;
 	memcpy(rd->layers[rd->nlayers++].name, name, sizeof(name));
+	snprintf(name, sizeof(name), "%08llu.use", (unsigned long long)latest);
+	rd->base_use = bundle_use_load(rd->snaps_fd, name);
 	return 0;
 }
 
@@ -100,6 +106,20 @@ never_add(struct reading *rd, int fd, struct err *e)
 	return 0;
 }
 
+/* Vaults that this system keeps are not sources; what is not there needs no exclusion. */
+static void
+never_vaults(struct reading *rd)
+{
+	const char *const paths[2] = { getenv("SAMARA_VAULT"), getenv("SAMARA_VAULTS") != NULL ? getenv("SAMARA_VAULTS") : VAULTS_DEFAULT };
+	struct stat st;
+
+	for (size_t i = 0; i < 2; i++)
+		if (paths[i] != NULL && io->fstatat(AT_FDCWD, paths[i], &st, 0) == 0 && S_ISDIR(st.st_mode)) {
+			rd->never[rd->src.nnever].dev = st.st_dev;
+			rd->never[rd->src.nnever++].ino = st.st_ino;
+		}
+}
+
 static int
 source_make(struct reading *rd, struct err *e)
 {
@@ -109,6 +129,7 @@ source_make(struct reading *rd, struct err *e)
 
 	if (excludes_make(rd, e) != 0 || (rd->b->target.fd != -1 && never_add(rd, rd->b->target.fd, e) != 0) || never_add(rd, rd->b->s->fd, e) != 0)
 		return -1;
+	never_vaults(rd);
 	s->paths = (const char *const *)rd->b->paths;
 	s->npaths = rd->b->npaths;
 	s->exclude = rd->exclude;
@@ -169,6 +190,11 @@ engine_make(struct reading *rd, struct err *e)
 	g->nlayers = rd->nlayers;
 	if ((g->cutter = cutter_new(b->k->cut, b->s->domain.chunk_avg)) == NULL)
 		return err_set(e, ERR_MEMORY, "no memory for the cutter");
+	if (rd->base_use == NULL)
+		rd->base_use = bundle_use_new();
+	g->base_use = rd->base_use;
+	if (rd->base_use == NULL || (g->use = bundle_use_new()) == NULL)
+		return err_set(e, ERR_MEMORY, "no memory for the use of bundles");
 	snprintf(name, sizeof(name), "items.%04u", rd->run);
 	if ((g->items = journal_create(b->im->fd, name, 0, NULL, 0, e)) == NULL || walker_make(rd, e) != 0 ||
 	    sink_make(rd, e) != 0)
@@ -218,6 +244,8 @@ reading_release(struct reading *rd)
 	walker_free(g->walker);
 	journal_close(g->items);
 	cutter_free(g->cutter);
+	bundle_use_free(g->use);
+	bundle_use_free(rd->base_use);
 	owner_names_free(rd->owners);
 	exclude_free(rd->exclude);
 	free(rd->layers);
@@ -235,11 +263,16 @@ reading_end(struct reading *rd, struct err *e)
 {
 	uint8_t top[DIGEST_LEN], levels;
 	uint64_t entries;
+	char name[64];
 
 	rd->b->r->result.read_bytes = atomic_load(&rd->g.read_bytes);
 	if (listing_writer_finish(rd->order->listing, top, &levels, &entries, e) != 0)
 		return -1;
-	return build_number(rd->b, rd->order, top, levels, entries, rd->g.walker, e);
+	if (build_number(rd->b, rd->order, top, levels, entries, rd->g.walker, e) != 0 || build_reload(rd->b, e) != 0)
+		return -1;
+	bundle_use_lengths(rd->g.use, rd->base_use);
+	snprintf(name, sizeof(name), "%08llu.use", (unsigned long long)rd->b->im->envelope.seq);
+	return bundle_use_save(rd->g.use, rd->snaps_fd, name, e);
 }
 
 int

@@ -10,6 +10,7 @@
 #include "common/base/text.h"
 #include "common/chunk/cutter.h"
 #include "common/flow/build_engine.h"
+#include "common/flow/bundle_use.h"
 #include "common/walk/owner.h"
 
 #define LINK_BUCKETS	4096u
@@ -30,6 +31,7 @@ struct walking {
 	uint8_t dirbuf[PATH_LEN_MAX];
 	size_t dirlen;
 	struct linked *links[LINK_BUCKETS];
+	uint64_t thin_left;		/* files of thin bundles that may still be read again */
 };
 
 /* Hand the unit over; waits while there are too many. */
@@ -135,6 +137,24 @@ entry_is_unchanged(const struct build_source *s, const struct walker *walker, co
 	return base->longs == 0 || place->has;
 }
 
+/*
+ * A small file in a bundle of which little is used any more: taken anew, up to
+ * a twentieth of the small files in a run.
+ */
+static bool
+is_in_thin_bundle(struct walking *w, const struct entry *base)
+{
+	struct extent x;
+
+	if (w->thin_left == 0 || base->size >= cutter_min(w->g->cutter) || base->extents.len != EXTENT_LEN)
+		return false;
+	extent_get(base->extents.p, &x);
+	if (!bundle_use_thin(w->g->base_use, x.id))
+		return false;
+	w->thin_left--;
+	return true;
+}
+
 /* Where the file lives: its directory stays open until the unit was read. */
 static int
 dir_keep(struct walking *w, struct walk_dir *dir, struct piece *p)
@@ -186,6 +206,7 @@ take_entry(struct walking *w, const struct walk_item *it, struct err *e)
 	struct entry base;
 	struct base_place place;
 	struct piece *p;
+	bool reuse = false;
 	int found, seen = 0;
 
 	if (it->entry.type == ENTRY_FILE && it->entry.nlink > 1 &&
@@ -193,7 +214,9 @@ take_entry(struct walking *w, const struct walk_item *it, struct err *e)
 		return -1;
 	if ((found = base_list_find(w->base, it->path, it->entry.name, &base, &place, e)) == -1)
 		return -1;
-	if (it->entry.type == ENTRY_FILE && !seen && !(found && entry_is_unchanged(w->g->src, w->g->walker, &it->entry, &base, &place)))
+	if (it->entry.type == ENTRY_FILE && !seen && found)
+		reuse = entry_is_unchanged(w->g->src, w->g->walker, &it->entry, &base, &place) && !is_in_thin_bundle(w, &base);
+	if (it->entry.type == ENTRY_FILE && !seen && !reuse)
 		return take_file(w, it, e);
 	if ((p = piece_new(w, seen ? PIECE_LINK : PIECE_READY, e)) == NULL)
 		return -1;
@@ -293,6 +316,7 @@ engine_walk(void *arg)
 		return;
 	}
 	w->g = g;
+	w->thin_left = (bundle_use_files(g->base_use) + 19) / 20;
 	if ((w->base = base_list_new(g->layers, g->nlayers, &e)) != NULL) {
 		rc = 0;
 		while (rc == 0 && !stop_asked() && (got = walker_next(g->walker, &it, &e)) == 1)
