@@ -124,7 +124,7 @@ is_needed(struct build *b, int snaps, struct id_sorter *own, struct id_sorter *o
 {
 	struct list *l = calloc(1, sizeof(*l));
 	struct head mine, theirs;
-	const uint8_t *id;
+	const uint8_t *id = NULL;
 	int got = -1, rc = 0;
 
 	if (l == NULL)
