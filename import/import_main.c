@@ -4,6 +4,13 @@
 static const struct cmd cmds[] = {
 	{ "create", "VAULT --name NAME [OPTION...]", "make a vault", import_create },
 	{ "credential", "VAULT [MACHINE] [OPTION...]", "a file that lets one machine register", import_credential },
+	{ "ingest", "[VAULT] DISK...", "take in what stands on disks", import_ingest },
+	{ "claim", "VAULT IMAGE", "admit an image that was not admitted by itself", import_claim },
+	{ "status", "[VAULT]", "what needs a hand, first", import_status },
+	{ "list", "[VAULT] WHAT", "machines, images, disks, snapshots, jobs, alerts, gaps, custody or credentials", import_list },
+	{ "rebuild", "VAULT", "make the catalog anew from records, packs and snapshots", import_rebuild },
+	{ "kit", "VAULT MACHINE [--out FILE]", "a machine's recovery kit, from what the vault keeps", import_kit },
+	{ "key copy", "VAULT --out FILE", "a copy of the vault's own key", import_key_copy },
 };
 
 int

@@ -1,0 +1,435 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/base/log.h"
+#include "common/catalog/catalog.h"
+#include "common/catalog/catalog_chunks.h"
+#include "common/catalog/catalog_rows.h"
+#include "common/flow/ingest_books.h"
+#include "common/flow/ingest_repack.h"
+#include "common/store/store.h"
+#include "common/store/vault_names.h"
+
+#define FLUSH_PACKS	64u
+#define FLUSH_COPIES	16384u
+#define BAD_KEPT	(1u << 20)
+
+/* A pack that stands durably in the store and not yet in the catalog. */
+struct entry {
+	struct cat_pack pack;
+	struct cat_copy *copies;
+	uint32_t bad[PACK_BAD_COPIES];
+	unsigned nbad;
+};
+
+/* A pack of the disk of which something could not be taken. */
+struct loss {
+	uint8_t pack_id[DIGEST_LEN];
+	char why[TEXT_MAX_LEN + 1];
+	uint8_t *ids;
+	size_t n;
+};
+
+struct books {
+	struct ingest *g;
+	struct entry entries[FLUSH_PACKS + 1];
+	size_t nentries, ncopies;
+	struct loss losses[FLUSH_PACKS];
+	size_t nlosses;
+	struct repack *repack;
+	uint8_t *ids, *states;		/* of one pack, sorted */
+	uint8_t *known;
+	uint32_t *order;
+	uint8_t *bad;			/* ids that were bad and not held when they came */
+	size_t nbad;
+	uint64_t bad_more;		/* beyond those kept */
+};
+
+struct books *
+books_new(struct ingest *g, struct err *e)
+{
+	struct books *b = calloc(1, sizeof(*b));
+
+	if (b == NULL || (b->ids = malloc((size_t)PACK_FRAMES_MAX * DIGEST_LEN)) == NULL ||
+	    (b->states = malloc(PACK_FRAMES_MAX)) == NULL || (b->known = malloc(PACK_FRAMES_MAX)) == NULL ||
+	    (b->order = malloc(PACK_FRAMES_MAX * sizeof(*b->order))) == NULL ||
+	    (b->repack = repack_new(g, e)) == NULL) {
+		(void)err_set(e, ERR_MEMORY, "no memory to take in a disk");
+		books_free(b);
+		return NULL;
+	}
+	b->g = g;
+	return b;
+}
+
+static void
+entries_clear(struct books *b)
+{
+	for (size_t i = 0; i < b->nentries; i++)
+		free(b->entries[i].copies);
+	for (size_t i = 0; i < b->nlosses; i++)
+		free(b->losses[i].ids);
+	b->nentries = b->ncopies = b->nlosses = 0;
+}
+
+void
+books_free(struct books *b)
+{
+	if (b == NULL)
+		return;
+	entries_clear(b);
+	repack_free(b->repack);
+	free(b->ids);
+	free(b->states);
+	free(b->known);
+	free(b->order);
+	free(b->bad);
+	free(b);
+}
+
+/* Rows of one pack, unless another ingest was faster. */
+static int
+entry_write(struct books *b, struct entry *n, struct err *e)
+{
+	struct vault *v = b->g->v;
+	struct cat_pack there = n->pack;
+	int rc = catalog_get(v->catalog, &cat_packs, &there, e);
+
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		n->pack.n = there.n;
+	else if ((n->pack.n = catalog_pack_number(v->catalog, e)) < 0 ||
+	    catalog_put(v->catalog, &cat_packs, &n->pack, e) != 0)
+		return -1;
+	return chunks_add(v->catalog, n->pack.domain_id, n->pack.n, n->copies, n->pack.count, e);
+}
+
+/* Copies that stood in the vault and were found bad when this one was put. */
+static int
+entry_condemn(struct books *b, const struct entry *n, struct err *e)
+{
+	for (unsigned i = 0; i < n->nbad; i++) {
+		struct rec_damage d = { .copy = n->bad[i], .why = "it does not read back as it was written" };
+		struct buf ids;
+		int rc;
+
+		memcpy(d.pack_id, n->pack.id, DIGEST_LEN);
+		buf_init(&ids);
+		for (uint32_t k = 0; k < n->pack.count; k++)
+			buf_add(&ids, n->copies[k].id, DIGEST_LEN);
+		d.chunk_ids = (struct fmt_view){ ids.p, (uint32_t)ids.len };
+		if ((rc = buf_check(&ids, e)) == 0)
+			rc = vault_record(b->g->v, REC_PACK_QUARANTINED, &rec_damage_schema, &d, e);
+		buf_release(&ids);
+		if (rc != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A loss is recorded once: not again where all its ids are known as lost from this machine's disks. */
+static int
+loss_record(struct books *b, const struct loss *l, struct err *e)
+{
+	struct rec_damage d = { .copy = 0, .chunk_ids = { l->ids, (uint32_t)(l->n * DIGEST_LEN) } };
+	size_t known = 0;
+
+	if (unstored_find(b->g->v->catalog, b->g->st.machine_id, l->ids, l->n, b->known, e) != 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++)
+		known += b->known[i];
+	if (known == l->n)
+		return 0;
+	memcpy(d.machine_id, b->g->st.machine_id, ID_LEN);
+	memcpy(d.pack_id, l->pack_id, DIGEST_LEN);
+	memcpy(d.why, l->why, sizeof(d.why));
+	return vault_record(b->g->v, REC_DAMAGE_FOUND, &rec_damage_schema, &d, e);
+}
+
+struct moving {
+	struct store *s;
+	const char *name;
+	uint64_t at;
+};
+
+static ssize_t
+moving_read(void *arg, uint8_t *buf, size_t cap, struct err *e)
+{
+	struct moving *m = arg;
+	size_t got;
+
+	if (m->s->ops->get(m->s, m->name, m->at, buf, cap, &got, e) != 0)
+		return -1;
+	m->at += got;
+	return (ssize_t)got;
+}
+
+/* After the decision is committed: the bad object goes to quarantine and is deleted. */
+static int
+object_condemn(struct store *s, const uint8_t id[DIGEST_LEN], uint32_t copy, struct err *e)
+{
+	char from[VAULT_NAME_MAX], to[VAULT_NAME_MAX];
+	struct moving m = { s, from, 0 };
+
+	vault_name_pack(from, id, copy);
+	vault_name_bad_pack(to, id, copy);
+	if (s->ops->put_new_from(s, to, moving_read, &m, e) < 0)
+		say_warn("%s cannot be kept in quarantine: %s", from, e == NULL ? "?" : e->msg);
+	if (e != NULL)
+		err_clear(e);
+	return s->ops->del(s, from, e);
+}
+
+static int
+books_flush(struct books *b, struct err *e)
+{
+	struct vault *v = b->g->v;
+
+	if (b->nentries == 0 && b->nlosses == 0)
+		return 0;
+	if (vault_begin(v, e) != 0)
+		return -1;
+	for (size_t i = 0; i < b->nentries; i++)
+		if (entry_write(b, &b->entries[i], e) != 0 || entry_condemn(b, &b->entries[i], e) != 0)
+			goto rollback;
+	for (size_t i = 0; i < b->nlosses; i++)
+		if (loss_record(b, &b->losses[i], e) != 0)
+			goto rollback;
+	if (vault_commit(v, e) != 0)
+		return -1;
+	for (size_t i = 0; i < b->nentries; i++)
+		for (unsigned k = 0; k < b->entries[i].nbad; k++)
+			if (object_condemn(v->store, b->entries[i].pack.id, b->entries[i].bad[k], e) != 0)
+				return -1;
+	entries_clear(b);
+	return 0;
+rollback:
+	vault_rollback(v);
+	return -1;
+}
+
+/* Write down a pack that stands in the store: ${v} is its table. */
+static int
+entry_add(struct books *b, const struct pack_view *v, const struct pack_put *put, struct err *e)
+{
+	struct entry *n = &b->entries[b->nentries];
+
+	memset(n, 0, sizeof(*n));
+	memcpy(n->pack.id, v->foot.pack_id, DIGEST_LEN);
+	n->pack.copy = put->copy;
+	memcpy(n->pack.domain_id, v->foot.domain_id, DIGEST_LEN);
+	memcpy(n->pack.maker, v->foot.maker, ID_LEN);
+	n->pack.flags = v->table.head.flags;
+	n->pack.len = v->file_len;
+	n->pack.count = v->table.count;
+	n->pack.state = PACK_GOOD;
+	memcpy(n->bad, put->bad, sizeof(n->bad));
+	n->nbad = put->nbad;
+	if ((n->copies = calloc(v->table.count, sizeof(*n->copies))) == NULL)
+		return err_errno(e, "%s", b->g->name);
+	for (uint32_t i = 0; i < v->table.count; i++) {
+		struct pack_row row;
+
+		pack_table_row(&v->table, i, &row);
+		memcpy(n->copies[i].id, row.id, DIGEST_LEN);
+		memcpy(n->copies[i].writer, row.writer, ID_LEN);
+	}
+	b->nentries++;
+	b->ncopies += v->table.count;
+	if (put->made)
+		b->g->r->bytes_stored += v->file_len;
+	if (b->nentries == FLUSH_PACKS || b->ncopies >= FLUSH_COPIES)
+		return books_flush(b, e);
+	return 0;
+}
+
+/* The frames that were gathered become a pack of the vault's own. */
+static int
+repack_put(struct books *b, struct err *e)
+{
+	const struct pack_view *view;
+	struct pack_put put;
+
+	if (repack_finish(b->repack, &view, &put, e) != 0)
+		return -1;
+	if (view == NULL)
+		return 0;
+	b->g->r->packs_repacked++;
+	return entry_add(b, view, &put, e);
+}
+
+static int
+order_by_id(const void *a, const void *b, void *arg)
+{
+	const struct pack_table *t = arg;
+	struct pack_row x, y;
+
+	pack_table_row(t, *(const uint32_t *)a, &x);
+	pack_table_row(t, *(const uint32_t *)b, &y);
+	return memcmp(x.id, y.id, DIGEST_LEN);
+}
+
+/* States of all frames of the table, in b->states by b->order. */
+static int
+look_up(struct books *b, const struct pack_slot *s, struct err *e)
+{
+	struct pack_table t = s->view.table;
+
+	for (uint32_t i = 0; i < t.count; i++)
+		b->order[i] = i;
+	qsort_r(b->order, t.count, sizeof(*b->order), order_by_id, &t);
+	for (uint32_t i = 0; i < t.count; i++) {
+		struct pack_row row;
+
+		pack_table_row(&t, b->order[i], &row);
+		memcpy(b->ids + (size_t)i * DIGEST_LEN, row.id, DIGEST_LEN);
+	}
+	return chunks_find(b->g->v->catalog, b->g->st.domain_id, b->g->st.machine_id, b->ids, t.count, b->states, e);
+}
+
+/* Keep what failed for a person to look at; a vault that is full has no room for it. */
+static void
+quarantine(struct books *b, const struct pack_slot *s)
+{
+	const struct ingest *g = b->g;
+	char name[VAULT_NAME_MAX];
+	struct err mine;
+
+	g->r->packs_bad++;
+	say_warn("%s: pack %08u: %s", g->name, s->number, s->why);
+	if (s->len == 0)
+		return;
+	err_clear(&mine);
+	vault_name_bad_disk_pack(name, g->st.image_id, g->st.disk, s->number, 1);
+	if (g->v->store->ops->put_new(g->v->store, name, s->pack, s->len, &mine) < 0)
+		say_warn("it cannot be kept in quarantine: %s", mine.msg);
+}
+
+/* Remember ids that could not be taken, to see at the end whether they came in another pack. */
+static int
+bad_keep(struct books *b, const uint8_t *ids, size_t n, struct err *e)
+{
+	uint8_t *more;
+
+	if (b->nbad + n > BAD_KEPT) {
+		b->bad_more += n;
+		return 0;
+	}
+	if ((more = realloc(b->bad, (b->nbad + n) * DIGEST_LEN)) == NULL)
+		return err_errno(e, "%s", b->g->name);
+	b->bad = more;
+	memcpy(b->bad + b->nbad * DIGEST_LEN, ids, n * DIGEST_LEN);
+	b->nbad += n;
+	return 0;
+}
+
+/* The bad frames that the vault does not hold; b->order and b->states are set. */
+static int
+losses_add(struct books *b, const struct pack_slot *s, struct err *e)
+{
+	struct loss *l = &b->losses[b->nlosses];
+
+	memset(l, 0, sizeof(*l));
+	if ((l->ids = malloc((size_t)s->nbad * DIGEST_LEN)) == NULL)
+		return err_errno(e, "%s", b->g->name);
+	for (uint32_t i = 0; i < s->view.table.count; i++)
+		if (!s->good[b->order[i]] && !(b->states[i] & COPY_GOOD))
+			memcpy(l->ids + l->n++ * DIGEST_LEN, b->ids + (size_t)i * DIGEST_LEN, DIGEST_LEN);
+	if (l->n == 0) {
+		free(l->ids);
+		return 0;
+	}
+	memcpy(l->pack_id, s->view.foot.pack_id, DIGEST_LEN);
+	(void)snprintf(l->why, sizeof(l->why), "%s, pack %08u: %s", b->g->name, s->number, s->why);
+	b->nlosses++;
+	if (bad_keep(b, l->ids, l->n, e) != 0)
+		return -1;
+	return b->nlosses == FLUSH_PACKS ? books_flush(b, e) : 0;
+}
+
+/* A pack that was not stored as it is: its good, new frames. */
+static int
+take_parts(struct books *b, struct pack_slot *s, struct err *e)
+{
+	if (look_up(b, s, e) != 0)
+		return -1;
+	/* In the pack's own order: positions follow from it. */
+	if (repack_source(b->repack, s, e) != 0)
+		return -1;
+	for (uint32_t i = 0; i < s->view.table.count; i++) {
+		uint32_t k = b->order[i];
+
+		if (!s->good[k] || (b->states[i] & COPY_GOOD))
+			continue;
+		if (!repack_fits(b->repack, s, k) && repack_put(b, e) != 0)
+			return -1;
+		if (repack_add(b->repack, s, k, e) != 0)
+			return -1;
+	}
+	return s->nbad > 0 ? losses_add(b, s, e) : 0;
+}
+
+int
+books_slot(struct books *b, struct pack_slot *s, struct err *e)
+{
+	if (s->failed) {
+		if (e != NULL)
+			*e = s->err;
+		return -1;
+	}
+	b->g->r->packs_read++;
+	b->g->r->bytes_read += s->len;
+	if (s->why[0] != '\0')
+		quarantine(b, s);
+	if (!s->believed) {
+		b->bad_more++;		/* how many chunks it had, nobody can say */
+		return 0;
+	}
+	if (!s->stored)
+		return take_parts(b, s, e);
+	b->g->r->packs_whole++;
+	return entry_add(b, &s->view, &s->put, e);
+}
+
+static int
+id_order(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_LEN);
+}
+
+/* How many of the chunks that were bad are not held after all. */
+static int
+bad_count(struct books *b, struct err *e)
+{
+	size_t unique = 0;
+	uint8_t *states;
+
+	b->g->r->chunks_bad = b->bad_more;
+	if (b->nbad == 0)
+		return 0;
+	qsort(b->bad, b->nbad, DIGEST_LEN, id_order);
+	for (size_t i = 0; i < b->nbad; i++)
+		if (i == 0 || memcmp(b->bad + i * DIGEST_LEN, b->bad + (unique - 1) * DIGEST_LEN, DIGEST_LEN) != 0)
+			memmove(b->bad + unique++ * DIGEST_LEN, b->bad + i * DIGEST_LEN, DIGEST_LEN);
+	if ((states = malloc(unique)) == NULL)
+		return err_errno(e, "%s", b->g->name);
+	if (chunks_find(b->g->v->catalog, b->g->st.domain_id, b->g->st.machine_id, b->bad, unique, states, e) != 0) {
+		free(states);
+		return -1;
+	}
+	for (size_t i = 0; i < unique; i++)
+		b->g->r->chunks_bad += !(states[i] & COPY_GOOD);
+	free(states);
+	return 0;
+}
+
+int
+books_end(struct books *b, struct err *e)
+{
+	if (repack_put(b, e) != 0 || books_flush(b, e) != 0)
+		return -1;
+	return bad_count(b, e);
+}

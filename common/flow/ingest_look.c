@@ -1,0 +1,225 @@
+/* What a disk says of itself, read and compared before anything is decided. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/human.h"
+#include "common/base/io.h"
+#include "common/crypto/hash.h"
+#include "common/crypto/sign.h"
+#include "common/disk/image_file.h"
+#include "common/flow/ingest_job.h"
+
+/* One of two copies that ${believe} accepts: 0, 1 neither is there, -1. */
+static int
+either(const struct ingest *g, void (*name_of)(char *out, int copy, const void *arg), const void *arg,
+    int (*believe)(const struct ingest *g, const uint8_t *in, size_t len, void *value), void *value, uint8_t **out, size_t *len,
+    struct err *e)
+{
+	char name[IMAGE_NAME_MAX];
+	int there = 0;
+
+	for (int copy = 0; copy < 2; copy++) {
+		struct err mine;
+
+		err_clear(&mine);
+		name_of(name, copy, arg);
+		if (image_file_read(g->dir.fd, name, STATEMENT_MAX, out, len, &mine) != 0) {
+			there |= mine.code != ERR_NOT_FOUND;
+			continue;
+		}
+		if (believe(g, *out, *len, value) == 0)
+			return 0;
+		free(*out);
+		*out = NULL;
+		there = 1;
+	}
+	if (!there)
+		return 1;
+	return err_set(e, ERR_DAMAGE, "%s: both copies of %s are damaged", g->name, name);
+}
+
+static void
+label_name(char *out, int copy, const void *arg)
+{
+	(void)arg;
+	image_name_label(out, copy);
+}
+
+static int
+label_is(const struct ingest *g, const uint8_t *in, size_t len, void *value)
+{
+	uint8_t digest[DIGEST_LEN];
+
+	(void)value;
+	hash_once(in, len, digest);
+	return memcmp(digest, g->dir.label_digest, DIGEST_LEN) == 0 ? 0 : -1;
+}
+
+static void
+keys_name(char *out, int copy, const void *arg)
+{
+	image_name_keys(out, copy, arg);
+}
+
+static int
+registration_is(const struct ingest *g, const uint8_t *in, size_t len, void *value)
+{
+	struct registration reg;
+
+	(void)value;
+	if (schema_decode(&registration_schema, &reg, in, len) != FMT_OK)
+		return -1;
+	return memcmp(reg.machine_id, g->dir.label.machine_id, ID_LEN) == 0 ? 0 : -1;
+}
+
+static int
+slots_is(const struct ingest *g, const uint8_t *in, size_t len, void *value)
+{
+	const struct label *l = &g->dir.label;
+	struct disk_keys k;
+
+	(void)value;
+	if (schema_decode(&disk_keys_schema, &k, in, len) != FMT_OK)
+		return -1;
+	return memcmp(k.vault_id, l->vault_id, ID_LEN) == 0 && memcmp(k.machine_id, l->machine_id, ID_LEN) == 0 &&
+	    memcmp(k.domain_id, l->domain_id, DIGEST_LEN) == 0 ? 0 : -1;
+}
+
+static void
+envelope_name(char *out, int copy, const void *arg)
+{
+	image_name_envelope(out, copy, *(const uint32_t *)arg);
+}
+
+static int
+envelope_is(const struct ingest *g, const uint8_t *in, size_t len, void *value)
+{
+	const struct label *l = &g->dir.label;
+	struct envelope *n = value;
+
+	if (statement_open(&envelope_schema, n, in, len, l->machine_pub, NULL) != 0)
+		return -1;
+	return memcmp(n->machine_id, l->machine_id, ID_LEN) == 0 && memcmp(n->domain_id, l->domain_id, DIGEST_LEN) == 0 &&
+	    memcmp(n->image_id, l->image_id, ID_LEN) == 0 ? 0 : -1;
+}
+
+/* Is ${digest} among the envelopes that the manifest names? */
+static int
+manifest_names(const struct manifest *m, const uint8_t digest[DIGEST_LEN])
+{
+	for (size_t i = 0; i < list_count(m->envelopes, DIGEST_LEN); i++)
+		if (memcmp(m->envelopes.p + i * DIGEST_LEN, digest, DIGEST_LEN) == 0)
+			return 1;
+	return 0;
+}
+
+static int
+look_envelopes(struct ingest *g, struct err *e)
+{
+	for (uint32_t n = 0; n < SNAPS_PER_IMAGE_MAX; n++) {
+		struct ingest_envelope x = { .n = n }, *more;
+		int rc = either(g, envelope_name, &n, envelope_is, &x.env, &x.bytes, &x.len, e);
+
+		if (rc != 0)
+			return rc == 1 ? 0 : -1;
+		statement_digest(&envelope_schema, x.bytes, x.len, x.digest);
+		if ((more = realloc(g->envs, (g->nenvs + 1) * sizeof(*more))) == NULL) {
+			free(x.bytes);
+			return err_errno(e, "%s", g->name);
+		}
+		g->envs = more;
+		g->envs[g->nenvs++] = x;
+		if (g->manifest != NULL && !manifest_names(&g->m, x.digest))
+			return err_set(e, ERR_DAMAGE, "%s: snapshot %llu on it is not one that the manifest names", g->name,
+			    (unsigned long long)x.env.seq);
+	}
+	return 0;
+}
+
+/* The root that the manifest's own parts give. */
+static void
+root_of(const struct manifest *m, uint8_t root[DIGEST_LEN])
+{
+	static const char magic[32] = "samara root v1";
+	struct hash h;
+	uint8_t n[4];
+
+	le32_put(n, (uint32_t)list_count(m->envelopes, DIGEST_LEN));
+	hash_init(&h);
+	hash_update(&h, magic, sizeof(magic));
+	hash_update(&h, m->vault_id, ID_LEN);
+	hash_update(&h, m->image_id, ID_LEN);
+	hash_update(&h, n, sizeof(n));
+	hash_update(&h, m->envelopes.p, m->envelopes.len);
+	hash_update(&h, m->carried, DIGEST_LEN);
+	hash_final(&h, root);
+}
+
+/* The manifest, and that this disk is one that it names. */
+static int
+look_manifest(struct ingest *g, struct err *e)
+{
+	uint8_t root[DIGEST_LEN], digest[DIGEST_LEN];
+	int rc = image_manifest(&g->dir, &g->manifest, &g->manifest_len, &g->m, e);
+
+	if (rc != 0)
+		return rc == 1 ? 0 : err_during(e, "%s: manifest", g->name);
+	root_of(&g->m, root);
+	if (memcmp(root, g->m.root, DIGEST_LEN) != 0)
+		return err_set(e, ERR_DAMAGE, "%s: the manifest contradicts its own root", g->name);
+	statement_digest(&manifest_schema, g->manifest, g->manifest_len, digest);
+	(void)human_digest(g->r->manifest, digest);
+	g->r->generation = g->m.generation;
+	for (size_t i = 0; i < list_count(g->m.disks, MANIFEST_DISK_LEN); i++) {
+		struct manifest_disk d;
+
+		if (element_get(manifest_disk_fields, manifest_disk_nfields, g->m.disks, i, &d) != FMT_OK)
+			return err_set(e, ERR_FORMAT, "%s: manifest", g->name);
+		if (d.disk == g->st.disk && memcmp(d.statement, g->st_digest, DIGEST_LEN) != 0)
+			return err_set(e, ERR_WRONG_DISK, "%s: the manifest names another disk %u than this one", g->name,
+			    d.disk);
+	}
+	return 0;
+}
+
+int
+ingest_look(struct ingest *g, struct err *e)
+{
+	int rc;
+
+	if (either(g, label_name, NULL, label_is, NULL, &g->label, &g->label_len, e) != 0)
+		return g->label == NULL ? err_set(e, ERR_DAMAGE, "%s: its label changed while it was read", g->name) : -1;
+	if ((rc = image_statement(&g->dir, &g->statement, &g->statement_len, &g->st, e)) != 0) {
+		if (rc < 0)
+			return err_during(e, "%s: disk statement", g->name);
+		(void)err_set(e, ERR_WRONG_DISK, "%s is not closed: there is no disk statement on it", g->name);
+		return err_next(e, "It goes back to the machine, where samara-seed build --resume finishes it.");
+	}
+	statement_digest(&disk_statement_schema, g->statement, g->statement_len, g->st_digest);
+	g->r->packs = g->st.packs;
+	if (look_manifest(g, e) != 0 || look_envelopes(g, e) != 0)
+		return -1;
+	if (either(g, keys_name, "regist", registration_is, NULL, &g->registration, &g->registration_len, NULL) != 0)
+		g->registration = NULL;
+	if (either(g, keys_name, "slots", slots_is, NULL, &g->slots, &g->slots_len, NULL) != 0)
+		g->slots = NULL;
+	return 0;
+}
+
+void
+ingest_forget(struct ingest *g)
+{
+	for (size_t i = 0; i < g->nenvs; i++)
+		free(g->envs[i].bytes);
+	free(g->envs);
+	free(g->plan);
+	free(g->label);
+	free(g->statement);
+	free(g->manifest);
+	free(g->registration);
+	free(g->slots);
+	image_dir_close(&g->dir);
+}

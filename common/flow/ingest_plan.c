@@ -1,0 +1,170 @@
+/* What of a disk is new to the vault, and what that takes. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/human.h"
+#include "common/base/stop.h"
+#include "common/catalog/catalog.h"
+#include "common/catalog/catalog_chunks.h"
+#include "common/disk/image_dir.h"
+#include "common/flow/ingest_job.h"
+#include "common/pack/pack_view.h"
+#include "common/store/store.h"
+
+#define BATCH		65536u	/* ids that are looked up together */
+#define PLAN_STEP	4096u
+
+/* One chunk of the rows in hand. */
+struct wanted {
+	uint8_t id[DIGEST_LEN];
+	uint32_t row, len;
+};
+
+struct planning {
+	struct ingest *g;
+	struct wanted *w;
+	uint8_t *ids, *states;
+	size_t n;
+	uint32_t first;			/* row that the batch begins with */
+	uint64_t *fresh, *len;		/* of each row of the batch: bytes that are new, of the file */
+	size_t rows;
+};
+
+static int
+by_id(const void *a, const void *b)
+{
+	return memcmp(((const struct wanted *)a)->id, ((const struct wanted *)b)->id, DIGEST_LEN);
+}
+
+/* Look up what was gathered and decide its rows. */
+static int
+batch_decide(struct planning *p, struct err *e)
+{
+	struct ingest *g = p->g;
+
+	qsort(p->w, p->n, sizeof(*p->w), by_id);
+	for (size_t i = 0; i < p->n; i++)
+		memcpy(p->ids + i * DIGEST_LEN, p->w[i].id, DIGEST_LEN);
+	if (chunks_find(g->v->catalog, g->st.domain_id, g->st.machine_id, p->ids, p->n, p->states, e) != 0)
+		return -1;
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->states[i] & COPY_GOOD) {
+			g->r->chunks_held++;
+			continue;
+		}
+		p->fresh[p->w[i].row - p->first] += p->w[i].len;
+	}
+	for (size_t i = 0; i < p->rows; i++) {
+		uint8_t *plan = &g->plan[p->first + i];
+
+		if (p->fresh[i] == 0)
+			*plan = PLAN_SKIP;
+		else
+			*plan = p->fresh[i] * 2 >= p->len[i] ? PLAN_WHOLE : PLAN_PARTS;
+		g->r->needed += *plan == PLAN_WHOLE ? p->len[i] : p->fresh[i] + p->fresh[i] / 64;
+		g->to_read += *plan == PLAN_SKIP ? 0 : p->len[i];
+	}
+	p->first += (uint32_t)p->rows;
+	p->n = p->rows = 0;
+	return stop_check(e);
+}
+
+/* Gather one row's chunks.  A table that cannot be believed has none: its pack is read, and found bad. */
+static int
+row_gather(struct planning *p, uint32_t file_len, const uint8_t *table, uint32_t table_len, const uint8_t *foot,
+    struct err *e)
+{
+	struct ingest *g = p->g;
+	struct pack_view v;
+	struct err mine;
+	uint32_t row;
+
+	if (g->rows % PLAN_STEP == 0) {
+		uint8_t *more = realloc(g->plan, g->rows + PLAN_STEP);
+
+		if (more == NULL)
+			return err_errno(e, "%s", g->name);
+		g->plan = more;
+	}
+	row = g->rows;
+	if (p->rows == BATCH && batch_decide(p, e) != 0)
+		return -1;
+	err_clear(&mine);
+	if (pack_view_open(&v, table, table_len, foot, g->st.machine_id, g->dir.label.machine_pub, &mine) != 0)
+		v.table.count = 0;
+	if (p->n + v.table.count > BATCH && p->n > 0 && batch_decide(p, e) != 0)
+		return -1;
+	g->rows++;
+	p->fresh[p->rows] = v.table.count == 0 ? file_len : 0;
+	p->len[p->rows++] = file_len;
+	for (uint32_t i = 0; i < v.table.count; i++) {
+		struct pack_row r;
+
+		pack_table_row(&v.table, i, &r);
+		memcpy(p->w[p->n].id, r.id, DIGEST_LEN);
+		p->w[p->n].len = r.len;
+		p->w[p->n++].row = row;
+	}
+	return 0;
+}
+
+static int
+plan_rows(struct planning *p, struct err *e)
+{
+	struct index_reader *r = index_reader_new(&p->g->dir, &p->g->st, e);
+	uint32_t number, file_len, table_len;
+	const uint8_t *table, *foot;
+	int rc;
+
+	if (r == NULL)
+		return err_during(e, "%s: index", p->g->name);
+	while ((rc = index_reader_next(r, &number, &file_len, &table, &table_len, &foot, e)) == 1)
+		if (row_gather(p, file_len, table, table_len, foot, e) != 0) {
+			rc = -1;
+			break;
+		}
+	if (rc == 0)
+		rc = batch_decide(p, e);
+	index_reader_free(r);
+	return rc;
+}
+
+/* Before the first byte: what is new against what is free. */
+static int
+room_check(struct ingest *g, struct err *e)
+{
+	char need[HUMAN_MAX], have[HUMAN_MAX];
+
+	if (g->v->store->ops->room(g->v->store, &g->r->room, e) != 0)
+		return -1;
+	if (g->r->needed <= g->r->room)
+		return 0;
+	(void)err_set(e, ERR_NO_SPACE, "%s: %s on it are new to the vault, %s are free in %s; nothing was written", g->name,
+	    human_size(need, g->r->needed), human_size(have, g->r->room), g->v->path);
+	return err_next(e, "Make room in the vault's file system, then give the same command again.");
+}
+
+int
+ingest_plan(struct ingest *g, struct err *e)
+{
+	struct planning p = { .g = g };
+	int rc = -1;
+
+	p.w = calloc(BATCH + PACK_FRAMES_MAX, sizeof(*p.w));
+	p.ids = malloc((size_t)(BATCH + PACK_FRAMES_MAX) * DIGEST_LEN);
+	p.states = malloc(BATCH + PACK_FRAMES_MAX);
+	p.fresh = calloc(BATCH, sizeof(*p.fresh));
+	p.len = calloc(BATCH, sizeof(*p.len));
+	if (p.w == NULL || p.ids == NULL || p.states == NULL || p.fresh == NULL || p.len == NULL)
+		(void)err_errno(e, "%s", g->name);
+	else if ((rc = plan_rows(&p, e)) == 0)
+		rc = room_check(g, e);
+	free(p.w);
+	free(p.ids);
+	free(p.states);
+	free(p.fresh);
+	free(p.len);
+	return rc;
+}

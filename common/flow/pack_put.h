@@ -1,0 +1,32 @@
+#ifndef SAMARA_FLOW_PACK_PUT_H
+#define SAMARA_FLOW_PACK_PUT_H
+
+/* A pack into a vault's store, believing no object that was there before without reading it. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/limits.h"
+
+struct err;
+struct store;
+
+#define PACK_BAD_COPIES	8
+
+struct pack_put {
+	uint32_t copy;			/* the n under which the pack stands, whole */
+	int made;			/* it was put now; else it was there, and was read and is equal */
+	uint32_t bad[PACK_BAD_COPIES];	/* copies that were there and are not what they should be */
+	unsigned nbad;
+};
+
+/**
+ * pack_put(s, id, bytes, len, p, e):
+ * Put the pack as packs/xx/ID.1; where that is there already and not equal to
+ * ${bytes}, as the next.  Return 0 when a copy stands durably, or -1 with ${e}.
+ * From any thread.
+ */
+int pack_put(struct store *s, const uint8_t id[DIGEST_LEN], const uint8_t *bytes, size_t len, struct pack_put *p,
+    struct err *e);
+
+#endif

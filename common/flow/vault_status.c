@@ -1,0 +1,244 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/human.h"
+#include "common/base/text.h"
+#include "common/catalog/catalog.h"
+#include "common/catalog/catalog_rows.h"
+#include "common/flow/vault_status.h"
+#include "common/store/store.h"
+
+#define DAY	(INT64_C(86400) * 1000000000)
+#define WARN_BEFORE	(14 * DAY)	/* the end of a pledge */
+
+struct looking {
+	struct vault *v;
+	struct vault_status *s;
+	attention_fn fn;
+	void *arg;
+	const struct cat_image *image;
+};
+
+static void
+tell(struct looking *l, const char *kind, const char *what, const char *next, const uint8_t *image, const uint8_t *machine)
+{
+	struct attention a = { kind, what, next, image, machine };
+
+	l->s->attention++;
+	l->fn(l->arg, &a);
+}
+
+static int
+look_machine(void *arg, const void *row, struct err *e)
+{
+	struct looking *l = arg;
+
+	(void)row;
+	(void)e;
+	l->s->machines++;
+	return 0;
+}
+
+static int
+look_disk(void *arg, const void *row, struct err *e)
+{
+	const struct cat_disk *d = row;
+	struct looking *l = arg;
+	char what[256];
+
+	(void)e;
+	l->s->disks_expected += d->state == DISK_EXPECTED;
+	if (d->state == DISK_RECEIVED) {
+		(void)snprintf(what, sizeof(what), "disk %s-%u was received, but taking it in did not end",
+		    l->image->short_name, d->number);
+		tell(l, "disk", what, "give samara-import ingest again, with that disk", l->image->id, l->image->machine_id);
+	}
+	if (d->state == DISK_INGESTED && !d->complete) {
+		(void)snprintf(what, sizeof(what), "disk %s-%u: %lld chunks could not be taken from it", l->image->short_name,
+		    d->number, (long long)d->chunks_bad);
+		tell(l, "disk", what, "keep the disk; try it once more in another drive", l->image->id, l->image->machine_id);
+	}
+	return 0;
+}
+
+static void
+look_unclaimed(struct looking *l, const struct cat_image *i)
+{
+	char what[TEXT_MAX_LEN * 4 + 128], why[TEXT_MAX_LEN * 4 + 4], next[128];
+
+	(void)text_line(why, sizeof(why), i->why);
+	(void)snprintf(what, sizeof(what), "image %s was not admitted: %s", i->short_name, why);
+	(void)snprintf(next, sizeof(next), "compare its manifest string with the customer, then samara-import claim %s",
+	    i->short_name);
+	tell(l, strncmp(i->why, "fork", 4) == 0 ? "fork" : "unclaimed", what, next, i->id, i->machine_id);
+}
+
+static void
+look_pledge(struct looking *l, const struct cat_image *i)
+{
+	char what[256];
+
+	if (i->generation == 0 || i->pledge_until - l->v->slow > WARN_BEFORE)
+		return;
+	if (l->v->slow > i->pledge_until)
+		(void)snprintf(what, sizeof(what), "image %s: its disks did not come in time, its pledge has ended", i->short_name);
+	else
+		(void)snprintf(what, sizeof(what), "image %s: its pledge ends in %lld days, and disks are still missing",
+		    i->short_name, (long long)((i->pledge_until - l->v->slow) / DAY));
+	tell(l, "pledge", what, "ask where the disks are", i->id, i->machine_id);
+}
+
+static int
+look_image(void *arg, const void *row, struct err *e)
+{
+	const struct cat_image *i = row;
+	struct looking *l = arg;
+	struct cat_disk like;
+	uint64_t before = l->s->disks_expected;
+
+	l->s->images++;
+	l->image = i;
+	if (i->state == IMAGE_UNCLAIMED) {
+		look_unclaimed(l, i);
+		return 0;
+	}
+	memcpy(like.image_id, i->id, ID_LEN);
+	if (catalog_each(l->v->catalog, &cat_disks, 1, &like, look_disk, l, e) != 0)
+		return -1;
+	if (l->s->disks_expected > before)
+		look_pledge(l, i);
+	if (i->state == IMAGE_CLAIMED)
+		tell(l, "claimed", "an image was claimed and its disk has not been taken in since",
+		    "give samara-import ingest again, with that disk", i->id, i->machine_id);
+	return 0;
+}
+
+static int
+look_snapshot(void *arg, const void *row, struct err *e)
+{
+	const struct cat_snapshot *s = row;
+	struct looking *l = arg;
+	char what[256], begin[HUMAN_MAX];
+
+	(void)e;
+	l->s->whole += s->state == SNAPSHOT_WHOLE;
+	l->s->pending += s->state == SNAPSHOT_PENDING;
+	l->s->gap += s->state == SNAPSHOT_GAP;
+	l->s->unknown += s->state == SNAPSHOT_UNKNOWN;
+	if (s->state != SNAPSHOT_GAP)
+		return 0;
+	(void)snprintf(what, sizeof(what), "snapshot %lld of set %s (%s) has a gap: %lld of %lld chunks are missing",
+	    (long long)s->seq, s->set_name, human_date(begin, s->begin_ns / 1000000000), (long long)s->missing,
+	    (long long)s->refs_count);
+	tell(l, "gap", what, "bring a disk that has them, or let the machine send them", s->image_id, s->machine_id);
+	return 0;
+}
+
+static int
+look_pack(void *arg, const void *row, struct err *e)
+{
+	const struct cat_pack *p = row;
+	struct looking *l = arg;
+	char what[128], id[HUMAN_MAX];
+
+	(void)e;
+	l->s->packs++;
+	l->s->bytes += (uint64_t)p->len;
+	if (p->state == PACK_DAMAGED) {
+		(void)snprintf(what, sizeof(what), "pack %s.%u in the vault is damaged", human_id(id, p->id), p->copy);
+		tell(l, "damage", what, "see samara-import list gaps for what that costs", NULL, NULL);
+	}
+	return 0;
+}
+
+/* Records that a stopped run put and did not write down, if this user may write. */
+static int
+up_to_date(struct vault *v, struct err *e)
+{
+	struct err mine;
+	int64_t n;
+
+	err_clear(&mine);
+	if (vault_begin(v, &mine) == 0 && vault_commit(v, &mine) == 0)
+		return 0;
+	if (mine.code != ERR_PERMISSION) {
+		if (e != NULL)
+			*e = mine;
+		return -1;
+	}
+	if (catalog_number(v->catalog, "records", &n, e) < 0 || catalog_number(v->catalog, "clock slow", &v->slow, e) < 0)
+		return -1;
+	v->number = (uint64_t)n;
+	return 0;
+}
+
+int
+vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg, struct err *e)
+{
+	struct looking l = { v, s, fn, arg, NULL };
+	int64_t copies;
+
+	memset(s, 0, sizeof(*s));
+	if (up_to_date(v, e) != 0 || catalog_number(v->catalog, "key copies", &copies, e) < 0)
+		return -1;
+	s->records = v->number;
+	s->key_copies = copies > INT32_MAX ? INT32_MAX : (int)copies;
+	if (copies == 0)
+		tell(&l, "key", "there is no second copy of the vault's key: lost with it are all registrations to come",
+		    "samara-import key copy VAULT --out FILE, on a medium that is kept elsewhere", NULL, NULL);
+	if (v->clock_jumped)
+		tell(&l, "clock", "the clock of this computer jumped: leases and credentials stand still",
+		    "set the clock right", NULL, NULL);
+	if (catalog_each(v->catalog, &cat_machines, 0, NULL, look_machine, &l, e) != 0 ||
+	    catalog_each(v->catalog, &cat_images, 0, NULL, look_image, &l, e) != 0 ||
+	    catalog_each(v->catalog, &cat_snapshots, 0, NULL, look_snapshot, &l, e) != 0 ||
+	    catalog_each(v->catalog, &cat_packs, 0, NULL, look_pack, &l, e) != 0)
+		return -1;
+	if (v->store->ops->room(v->store, &s->room, e) != 0)
+		return -1;
+	s->active = s->room > PACK_LEN_MAX && !v->clock_jumped;
+	return 0;
+}
+
+#define WORD(words, n)	((n) < sizeof(words) / sizeof((words)[0]) ? (words)[n] : "?")
+
+const char *
+image_state_text(unsigned state)
+{
+	static const char *const words[] = { "?", "received", "ingesting", "whole", "partial", "gap", "unclaimed", "claimed" };
+
+	return WORD(words, state);
+}
+
+const char *
+disk_state_text(unsigned state)
+{
+	static const char *const words[] = { "?", "expected", "received", "ingested", "replaced" };
+
+	return WORD(words, state);
+}
+
+const char *
+snapshot_state_text(unsigned state)
+{
+	static const char *const words[] = { "?", "unknown", "whole", "pending", "gap" };
+
+	return WORD(words, state);
+}
+
+const char *
+credential_state_text(unsigned state)
+{
+	static const char *const words[] = { "?", "issued", "used", "superseded" };
+
+	return WORD(words, state);
+}
+
+const char *
+machine_state_text(unsigned state)
+{
+	static const char *const words[] = { "?", "registered", "replaced", "revoked" };
+
+	return WORD(words, state);
+}

@@ -1,0 +1,214 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/args.h"
+#include "common/base/err.h"
+#include "common/base/human.h"
+#include "common/base/log.h"
+#include "common/base/out.h"
+#include "common/base/text.h"
+#include "common/flow/ingest.h"
+#include "common/flow/vault.h"
+#include "import/import_commands.h"
+#include "import/import_vault.h"
+
+#define EXIT_NOT_ALL	3
+#define EXIT_DAMAGE	4
+
+struct told {
+	const struct vault *v;
+	const char *disk;
+	int dry_run;
+	int exit;
+	uint64_t images, stored, bad, unclaimed;
+};
+
+static void
+emit_result(const struct ingest_result *r)
+{
+	struct out *j = out_object("image");
+
+	out_str(j, "image", r->short_name);
+	out_bytes(j, "image_id", r->image_id, ID_LEN);
+	out_u64(j, "disk", r->disk);
+	out_name(j, "machine", r->machine_name, strlen(r->machine_name));
+	out_bool(j, "unclaimed", r->unclaimed);
+	if (r->unclaimed)
+		out_str(j, "why", r->why);
+	out_str(j, "manifest", r->manifest);
+	out_u64(j, "packs", r->packs);
+	out_u64(j, "packs_read", r->packs_read);
+	out_u64(j, "packs_whole", r->packs_whole);
+	out_u64(j, "packs_repacked", r->packs_repacked);
+	out_u64(j, "packs_bad", r->packs_bad);
+	out_u64(j, "chunks_new", r->chunks_new);
+	out_u64(j, "chunks_held", r->chunks_held);
+	out_u64(j, "chunks_bad", r->chunks_bad);
+	out_u64(j, "bytes_read", r->bytes_read);
+	out_u64(j, "bytes_stored", r->bytes_stored);
+	out_u64(j, "bytes_needed", r->needed);
+	out_u64(j, "snapshots_new", r->snapshots_new);
+	out_u64(j, "snapshots_whole", r->whole);
+	out_u64(j, "snapshots_pending", r->pending);
+	out_u64(j, "snapshots_gap", r->gap);
+	out_u64(j, "disks", r->disks);
+	out_u64(j, "disks_ingested", r->disks_in);
+	out_emit(j);
+}
+
+static void
+print_unclaimed(const struct told *t, const struct ingest_result *r)
+{
+	char why[TEXT_MAX_LEN * 4 + 4];
+
+	out_text("%s-%u  unclaimed: %s.  Nothing of it entered the vault.\n", r->short_name, r->disk,
+	    text_line(why, sizeof(why), r->why));
+	out_text("Compare its manifest string with the customer by telephone; then: samara-import claim %s %s\n", t->v->path,
+	    r->short_name);
+}
+
+static void
+print_snapshots(const struct ingest_result *r)
+{
+	out_text("        snapshots of %s: %u whole", r->short_name, r->whole);
+	if (r->pending > 0)
+		out_text(", %u pending (%u of %u disks are in)", r->pending, r->disks_in, r->disks);
+	if (r->gap > 0)
+		out_text(", %u with a gap", r->gap);
+	out_text("\n");
+}
+
+static void
+print_done(const struct told *t, const struct ingest_result *r)
+{
+	char machine[NAME_MAX_LEN * 4 + 4], read[HUMAN_MAX], stored[HUMAN_MAX], new[HUMAN_MAX], held[HUMAN_MAX];
+
+	(void)text_safe(machine, sizeof(machine), r->machine_name, strlen(r->machine_name));
+	(void)human_size(read, r->bytes_read);
+	(void)human_size(stored, t->dry_run ? r->needed : r->bytes_stored);
+	(void)human_count(new, r->chunks_new);
+	(void)human_count(held, r->chunks_held);
+	if (t->dry_run) {
+		out_text("%s-%u  of machine %s: %s chunks (%s) would be stored, %s are held already\n", r->short_name, r->disk,
+		    machine, new, stored, held);
+		return;
+	}
+	out_text("%s-%u  of machine %s: ", r->short_name, r->disk, machine);
+	if (r->nothing_new && r->chunks_bad == 0)
+		out_text("all of it was in the vault already\n");
+	else
+		out_text("%s read, %s stored, %s chunks new, %s held before\n", read, stored, new, held);
+	if (r->chunks_bad > 0)
+		out_text("        %u packs are damaged: %llu chunks could not be taken.  Keep the disk.\n", r->packs_bad,
+		    (unsigned long long)r->chunks_bad);
+	else if (r->packs_bad > 0)
+		out_text("        %u packs are damaged; what they should hold is in the vault all the same\n", r->packs_bad);
+	print_snapshots(r);
+}
+
+static void
+image_done(void *arg, const struct ingest_result *r)
+{
+	struct told *t = arg;
+
+	t->images++;
+	t->stored += r->bytes_stored;
+	t->bad += r->chunks_bad;
+	t->unclaimed += (uint64_t)r->unclaimed;
+	if (r->unclaimed)
+		print_unclaimed(t, r);
+	else
+		print_done(t, r);
+	emit_result(r);
+	if (r->chunks_bad > 0)
+		t->exit = EXIT_DAMAGE;
+	else if ((r->unclaimed || r->gap > 0) && t->exit == 0)
+		t->exit = EXIT_NOT_ALL;
+}
+
+/* The vault that the operands name, or the one that the first disk's label names. */
+static struct vault *
+find_vault(const struct args *a, size_t *first, struct err *e)
+{
+	const char *path = getenv("SAMARA_VAULT");
+	static char found[4096];
+	uint8_t id[ID_LEN];
+
+	*first = 0;
+	if (a->n > 0 && import_is_vault(a->operands[0])) {
+		path = a->operands[0];
+		*first = 1;
+	} else if (path == NULL || *path == '\0') {
+		if (a->n == 0) {
+			(void)err_set(e, ERR_USAGE, "no disk was named");
+			return NULL;
+		}
+		if (ingest_vault_of(a->operands[0], id, e) != 0 ||
+		    vault_find(import_vaults(), id, found, sizeof(found), e) != 0)
+			return NULL;
+		path = found;
+	}
+	if (a->n <= *first) {
+		(void)err_set(e, ERR_USAGE, "no disk was named");
+		return NULL;
+	}
+	return vault_open(path, 0, e);
+}
+
+static int
+ingest_all(struct vault *v, const struct args *a, size_t first, const struct ingest_options *o, struct told *t,
+    struct err *e)
+{
+	struct out *j;
+
+	for (size_t i = first; i < a->n; i++) {
+		t->disk = a->operands[i];
+		if (ingest_disk(v, a->operands[i], o, image_done, t, e) != 0) {
+			if (e->code == ERR_INTERRUPTED)
+				(void)err_next(e, "samara-import ingest %s %s goes on; what was stored stays.", v->path,
+				    a->operands[i]);
+			return -1;
+		}
+	}
+	j = out_object("summary");
+	out_str(j, "vault", v->desc.name);
+	out_u64(j, "images", t->images);
+	out_u64(j, "unclaimed", t->unclaimed);
+	out_u64(j, "chunks_bad", t->bad);
+	out_u64(j, "bytes_stored", t->stored);
+	out_bool(j, "dry_run", t->dry_run);
+	out_emit(j);
+	return 0;
+}
+
+int
+import_ingest(struct args *a, struct err *e)
+{
+	struct ingest_options o = { .image = NULL };
+	struct told t = { .exit = 0 };
+	uint64_t jobs = 0;
+	size_t first;
+	const struct opt opts[] = {
+		{ "jobs", 'j', OPT_NUMBER, &jobs, "N", "threads that check; by default one a processor" },
+		{ "image", 0, OPT_STR, &o.image, "IMAGE", "only this image of those on the disk" },
+		{ NULL, 0, 0, NULL, NULL, NULL }
+	};
+	struct vault *v;
+	int rc = args_parse(a, opts, e);
+
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	if (jobs > 1024)
+		return err_set(e, ERR_USAGE, "--jobs takes a number up to 1024");
+	if ((v = find_vault(a, &first, e)) == NULL)
+		return -1;
+	o.jobs = (unsigned)jobs;
+	o.memory = a->memory;
+	o.dry_run = a->dry_run;
+	t.v = v;
+	t.dry_run = a->dry_run;
+	rc = ingest_all(v, a, first, &o, &t, e);
+	vault_close(v);
+	return rc < 0 ? -1 : t.exit;
+}

@@ -1,0 +1,244 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/human.h"
+#include "common/base/out.h"
+#include "common/base/text.h"
+#include "common/catalog/catalog.h"
+#include "common/catalog/catalog_rows.h"
+#include "common/flow/vault_machine.h"
+#include "common/flow/vault_status.h"
+#include "import/import_list.h"
+
+#define SECOND	INT64_C(1000000000)
+#define SAFE	(TEXT_MAX_LEN * 4 + 4)
+
+static const char *
+safe(char buf[SAFE], const char *text)
+{
+	return text_safe(buf, SAFE, text, strlen(text));
+}
+
+static int
+machine_row(void *arg, const void *row, struct err *e)
+{
+	const struct cat_machine *m = row;
+	struct listing *l = arg;
+	char name[SAFE], day[HUMAN_MAX], id[HUMAN_MAX];
+	struct out *j = out_object("machine");
+
+	(void)e;
+	if (l->rows++ == 0)
+		out_text("%-24s %-8s  %-10s  %-11s  chunks\n", "machine", "id", "state", "since");
+	out_text("%-24s %-8s  %-10s  %-11s  %u KiB\n", safe(name, m->name), human_id(id, m->id),
+	    machine_state_text(m->state), human_day(day, m->registered / SECOND), m->chunk_avg >> 10);
+	out_name(j, "name", m->name, strlen(m->name));
+	out_bytes(j, "machine_id", m->id, ID_LEN);
+	out_bytes(j, "domain_id", m->domain_id, DIGEST_LEN);
+	out_bytes(j, "key", m->pub, SIGN_PUB_LEN);
+	out_str(j, "state", machine_state_text(m->state));
+	out_i64(j, "registered", m->registered / SECOND);
+	out_u64(j, "chunk_size", m->chunk_avg);
+	out_emit(j);
+	return 0;
+}
+
+int
+list_machines(struct listing *l, struct err *e)
+{
+	return catalog_each(l->v->catalog, &cat_machines, 0, NULL, machine_row, l, e);
+}
+
+static int
+image_row(void *arg, const void *row, struct err *e)
+{
+	const struct cat_image *i = row;
+	struct listing *l = arg;
+	char name[SAFE], why[SAFE], day[HUMAN_MAX], manifest[HUMAN_MAX];
+	struct out *j = out_object("image");
+
+	(void)e;
+	if (l->rows++ == 0)
+		out_text("%-6s %-24s  %-10s  %-11s  %-5s  manifest\n", "image", "machine", "state", "since", "disks");
+	out_text("%-6s %-24s  %-10s  %-11s  %5u  %s\n", i->short_name, safe(name, i->machine_name),
+	    image_state_text(i->state), human_day(day, i->seen / SECOND), i->disks,
+	    i->generation > 0 ? human_digest(manifest, i->manifest) : "-");
+	if (i->state == IMAGE_UNCLAIMED)
+		out_text("       %s\n", text_line(why, sizeof(why), i->why));
+	out_str(j, "image", i->short_name);
+	out_bytes(j, "image_id", i->id, ID_LEN);
+	out_bytes(j, "machine_id", i->machine_id, ID_LEN);
+	out_name(j, "machine", i->machine_name, strlen(i->machine_name));
+	out_str(j, "state", image_state_text(i->state));
+	out_str(j, "why", i->why);
+	out_i64(j, "seen", i->seen / SECOND);
+	out_u64(j, "generation", i->generation);
+	out_u64(j, "disks", i->disks);
+	out_bytes(j, "manifest", i->manifest, DIGEST_LEN);
+	out_emit(j);
+	return 0;
+}
+
+int
+list_images(struct listing *l, struct err *e)
+{
+	return catalog_each(l->v->catalog, &cat_images, 0, NULL, image_row, l, e);
+}
+
+static int
+disk_row(void *arg, const void *row, struct err *e)
+{
+	const struct cat_disk *d = row;
+	struct listing *l = arg;
+	struct cat_image i;
+	char name[32], day[HUMAN_MAX], stored[HUMAN_MAX];
+	struct out *j;
+
+	if (l->expected && d->state != DISK_EXPECTED)
+		return 0;
+	memcpy(i.id, d->image_id, ID_LEN);
+	if (catalog_get(l->v->catalog, &cat_images, &i, e) != 0)
+		return -1;
+	if (l->rows++ == 0)
+		out_text("%-10s  %-9s  %-11s  %12s  %12s  %8s\n", "disk", "state", "since", "chunks new", "bad", "stored");
+	(void)snprintf(name, sizeof(name), "%s-%u", i.short_name, d->number);
+	out_text("%-10s  %-9s  %-11s  %12lld  %12lld  %8s\n", name, disk_state_text(d->state),
+	    human_day(day, d->time / SECOND), (long long)d->chunks_new, (long long)d->chunks_bad,
+	    human_size(stored, (uint64_t)d->bytes_stored));
+	j = out_object("disk");
+	out_str(j, "disk", name);
+	out_bytes(j, "image_id", d->image_id, ID_LEN);
+	out_u64(j, "number", d->number);
+	out_str(j, "state", disk_state_text(d->state));
+	out_bool(j, "complete", d->complete != 0);
+	out_i64(j, "chunks_new", d->chunks_new);
+	out_i64(j, "chunks_held", d->chunks_held);
+	out_i64(j, "chunks_bad", d->chunks_bad);
+	out_i64(j, "bytes_stored", d->bytes_stored);
+	out_i64(j, "time", d->time / SECOND);
+	out_emit(j);
+	return 0;
+}
+
+int
+list_disks(struct listing *l, struct err *e)
+{
+	return catalog_each(l->v->catalog, &cat_disks, 0, NULL, disk_row, l, e);
+}
+
+static void
+snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat_machine *m)
+{
+	char name[SAFE], set[SAFE], begin[HUMAN_MAX], id[HUMAN_MAX], chunks[HUMAN_MAX];
+	struct out *j = out_object("snapshot");
+
+	if (l->rows++ == 0)
+		out_text("%-8s  %-18s  %6s  %-17s  %-12s  %-8s  %12s  missing\n", "snapshot", "machine", "number", "of", "set",
+		    "state", "chunks");
+	out_text("%-8s  %-18s  %6lld  %-17s  %-12s  %-8s  %12s  %lld\n", human_id(id, s->id), safe(name, m->name),
+	    (long long)s->seq, human_date(begin, s->begin_ns / SECOND), safe(set, s->set_name), snapshot_state_text(s->state),
+	    human_count(chunks, (uint64_t)s->refs_count), (long long)s->missing);
+	out_bytes(j, "snapshot_id", s->id, ID_LEN);
+	out_bytes(j, "machine_id", s->machine_id, ID_LEN);
+	out_name(j, "machine", m->name, strlen(m->name));
+	out_i64(j, "number", s->seq);
+	out_str(j, "set", s->set_name);
+	out_i64(j, "begin", s->begin_ns / SECOND);
+	out_i64(j, "end", s->end_ns / SECOND);
+	out_i64(j, "received", s->received / SECOND);
+	out_bytes(j, "image_id", s->image_id, ID_LEN);
+	out_str(j, "state", snapshot_state_text(s->state));
+	out_i64(j, "chunks", s->refs_count);
+	out_i64(j, "missing", s->missing);
+	out_i64(j, "promised", s->promised);
+	out_emit(j);
+}
+
+static int
+snapshot_row(void *arg, const void *row, struct err *e)
+{
+	const struct cat_snapshot *s = row;
+	struct listing *l = arg;
+	struct cat_machine m;
+
+	if (vault_machine(l->v, s->machine_id, &m, e) != 0)
+		return -1;
+	snapshot_print(l, s, &m);
+	return 0;
+}
+
+int
+list_snapshots(struct listing *l, struct err *e)
+{
+	return catalog_each(l->v->catalog, &cat_snapshots, 0, NULL, snapshot_row, l, e);
+}
+
+static int
+gap_row(void *arg, const void *row, struct err *e)
+{
+	return ((const struct cat_snapshot *)row)->state == SNAPSHOT_GAP ? snapshot_row(arg, row, e) : 0;
+}
+
+int
+list_gaps(struct listing *l, struct err *e)
+{
+	return catalog_each(l->v->catalog, &cat_snapshots, 0, NULL, gap_row, l, e);
+}
+
+static int
+credential_row(void *arg, const void *row, struct err *e)
+{
+	static const char *const purposes[] = { "?", "new", "replace", "restore-only" };
+	const struct cat_credential *c = row;
+	struct listing *l = arg;
+	char name[SAFE], day[HUMAN_MAX], id[HUMAN_MAX];
+	const char *purpose = purposes[c->purpose <= PURPOSE_RESTORE_ONLY ? c->purpose : 0];
+	struct out *j = out_object("credential");
+
+	(void)e;
+	if (l->rows++ == 0)
+		out_text("%-10s  %-24s  %-12s  %-10s  use by\n", "credential", "machine", "purpose", "state");
+	out_text("%-10s  %-24s  %-12s  %-10s  %s\n", human_id(id, c->id),
+	    c->machine_name[0] == '\0' ? "(any)" : safe(name, c->machine_name), purpose, credential_state_text(c->state),
+	    human_date(day, c->use_by));
+	out_bytes(j, "credential_id", c->id, ID_LEN);
+	out_name(j, "machine", c->machine_name, strlen(c->machine_name));
+	out_str(j, "purpose", purpose);
+	out_str(j, "state", credential_state_text(c->state));
+	out_i64(j, "issued", c->issued);
+	out_i64(j, "use_by", c->use_by);
+	out_i64(j, "arrive_by", c->arrive_by);
+	if (c->state == CREDENTIAL_USED)
+		out_bytes(j, "used_by", c->used_by, ID_LEN);
+	out_emit(j);
+	return 0;
+}
+
+int
+list_credentials(struct listing *l, struct err *e)
+{
+	return catalog_each(l->v->catalog, &cat_credentials, 0, NULL, credential_row, l, e);
+}
+
+static void
+alert_row(void *arg, const struct attention *a)
+{
+	struct listing *l = arg;
+	struct out *j = out_object("alert");
+
+	l->rows++;
+	out_text("%-10s  %s\n            %s\n", a->kind, a->what, a->next);
+	out_str(j, "kind", a->kind);
+	out_str(j, "what", a->what);
+	out_str(j, "next", a->next);
+	out_emit(j);
+}
+
+int
+list_alerts(struct listing *l, struct err *e)
+{
+	struct vault_status s;
+
+	return vault_status(l->v, &s, alert_row, l, e);
+}
