@@ -79,7 +79,7 @@ world_make(struct world *w)
 	assert_int_equal(mkdir(w->src, 0755), 0);
 	snprintf(path, sizeof(path), "%s/disk", w->live);
 	assert_int_equal(mkdir(path, 0755), 0);
-	snprintf(w->m.state, sizeof(w->m.state), "%s/state", w->live);
+	snprintf(w->m.state, sizeof(w->m.state), "%.80s/state", w->live);
 	assert_int_equal(machine_maker_register(&w->m, &e), 0);
 	source_make(w, 0);
 }
