@@ -70,7 +70,7 @@ import_list(struct args *a, struct err *e)
 	};
 	const char *path;
 	struct vault *v;
-	size_t which;
+	size_t which = 0;
 
 	if ((rc = args_parse(a, opts, e)) != 0)
 		return rc < 0 ? -1 : 0;
