@@ -17,6 +17,8 @@ struct disks {
 	size_t n;
 	size_t at;			/* image whose packs are being read */
 	struct index_reader *index;
+	uint32_t *extra;		/* second pass: packs under numbers of their own */
+	size_t nextra, extra_at;
 };
 
 /* --sample: whether this pack is one of those read. */
@@ -47,6 +49,22 @@ index_begin(struct disks *d)
 	return 0;
 }
 
+static void
+pack_where(struct verify_pack *p, const struct verify_image *im)
+{
+	(void)snprintf(p->where, sizeof(p->where), "%s: packs/%04u/%08u.pk", im->name, p->number / PACKS_PER_DIR, p->number);
+}
+
+/* The pack is there, or its loss was told of. */
+static void
+pack_seen(struct disks *d, const struct verify_pack *p, struct verify_image *im)
+{
+	pthread_mutex_lock(&d->j->lock);
+	if (p->at >= 0)
+		im->expected[p->at].seen = 1;
+	pthread_mutex_unlock(&d->j->lock);
+}
+
 static int
 disk_next(void *arg, struct verify_pack *p, struct err *e)
 {
@@ -67,15 +85,18 @@ disk_next(void *arg, struct verify_pack *p, struct err *e)
 			struct pack_foot f;
 
 			d->j->r->packs++;
-			verify_image_expects(im, p->number);
-			if (!sampled(d))
-				continue;
 			memset(p->id, 0, sizeof(p->id));
 			if (pack_foot_decode(&f, foot, PACK_FOOT_LEN) == FMT_OK)
 				memcpy(p->id, f.pack_id, DIGEST_LEN);
+			pthread_mutex_lock(&d->j->lock);
+			p->at = verify_image_expects(im, p->number, p->id);
+			pthread_mutex_unlock(&d->j->lock);
+			if (!sampled(d)) {
+				pack_seen(d, p, im);
+				continue;
+			}
 			p->source = d->at;
-			(void)snprintf(p->where, sizeof(p->where), "%s: packs/%04u/%08u.pk", im->name, p->number / PACKS_PER_DIR,
-			    p->number);
+			pack_where(p, im);
 			return 1;
 		}
 		if (rc == -1)
@@ -90,6 +111,7 @@ static int
 disk_read(void *arg, const struct verify_pack *p, uint8_t *buf, size_t *len, struct err *e)
 {
 	struct disks *d = arg;
+	struct verify_image *im = &d->image[p->source];
 	char name[IMAGE_NAME_MAX];
 	uint64_t size;
 	ssize_t got;
@@ -97,8 +119,12 @@ disk_read(void *arg, const struct verify_pack *p, uint8_t *buf, size_t *len, str
 
 	*len = 0;
 	image_name_pack(name, p->number);
-	if ((fd = image_file_open(d->image[p->source].dir.fd, name, &size, e)) == -1)
+	if ((fd = image_file_open(im->dir.fd, name, &size, e)) == -1) {
+		if (e->code == ERR_NOT_FOUND)
+			return 1;	/* it may stand under another number */
+		pack_seen(d, p, im);
 		return -1;
+	}
 	(void)io->fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	if (size > PACK_LEN_MAX)
 		rc = err_set(e, ERR_DAMAGE, "it has %llu bytes; no pack is that long", (unsigned long long)size);
@@ -107,6 +133,8 @@ disk_read(void *arg, const struct verify_pack *p, uint8_t *buf, size_t *len, str
 	else
 		*len = (size_t)got;
 	(void)io->close(fd);
+	if (rc != 0)
+		pack_seen(d, p, im);
 	return rc;
 }
 
@@ -140,7 +168,6 @@ disk_believe(void *arg, const struct verify_pack *p, const uint8_t *buf, size_t 
 {
 	struct disks *d = arg;
 	struct verify_image *im = &d->image[p->source];
-	struct pack_view own_table;
 	struct err own;
 
 	err_clear(&own);
@@ -148,21 +175,59 @@ disk_believe(void *arg, const struct verify_pack *p, const uint8_t *buf, size_t 
 	if (pack_view_bytes(v, buf, len, im->dir.label.machine_id, im->dir.label.machine_pub, &own) == 0 &&
 	    memcmp(v->foot.domain_id, im->dir.label.domain_id, DIGEST_LEN) != 0)
 		(void)err_set(&own, ERR_SIGNATURE, "a pack of another key domain");
-	if (own.code == ERR_NONE && memcmp(v->foot.pack_id, p->id, DIGEST_LEN) == 0)
-		return 0;
-	own_table = *v;
-	if (table_from_index(im, p->number, v, keep) == 0) {
-		if (own.code == ERR_NONE)
-			(void)err_set(&own, ERR_DAMAGE, "it is another pack than the disk's index says");
-		finding_err(d->j->found, own_table.table.count > 0 ? SEV_LOST : SEV_REPAIRABLE, p->where,
-		    own_table.table.count > 0 ? "the pack that belongs here" :
-		    "its chunks were checked by the table in the disk's index", &own);
+	if (own.code == ERR_NONE) {
+		if (memcmp(v->foot.pack_id, p->id, DIGEST_LEN) == 0) {
+			pack_seen(d, p, im);
+			return 0;
+		}
+		pthread_mutex_lock(&d->j->lock);
+		verify_image_misplaced(im, p->number, v->foot.pack_id);
+		pthread_mutex_unlock(&d->j->lock);
 		return 0;
 	}
-	if (own.code == ERR_NONE)
-		(void)err_set(&own, ERR_DAMAGE, "its table in the disk's index cannot be believed");
+	pack_seen(d, p, im);
+	if (table_from_index(im, p->number, v, keep) == 0) {
+		finding_err(d->j->found, SEV_REPAIRABLE, p->where, "its chunks are checked by its table in the disk's index", &own);
+		return 0;
+	}
 	finding_err(d->j->found, SEV_LOST, p->where, "all chunks of this pack", &own);
 	return -1;
+}
+
+/* Second pass: packs that the index names, under numbers that it does not. */
+static int
+extra_next(void *arg, struct verify_pack *p, struct err *e)
+{
+	struct disks *d = arg;
+
+	(void)e;
+	if (d->extra_at == d->nextra)
+		return 0;
+	memset(p->id, 0, sizeof(p->id));	/* of whichever pack: it is misplaced in any case */
+	p->number = d->extra[d->extra_at++];
+	p->at = -1;
+	p->source = d->at;
+	pack_where(p, &d->image[d->at]);
+	return 1;
+}
+
+/* All that is to be said of the packs of image ${i}, now that those of all indexes were read. */
+static int
+image_packs_end(struct disks *d, size_t i, struct err *e)
+{
+	struct verify_feed feed = { extra_next, disk_read, disk_believe, d };
+	int rc;
+
+	d->at = i;
+	d->extra_at = 0;
+	rc = verify_image_extras(d->j, &d->image[i], &d->extra, &d->nextra, e);
+	if (rc == 0 && d->nextra > 0)
+		rc = verify_packs(d->j, &feed, e);
+	if (rc == 0)
+		rc = verify_image_packs_end(d->j, &d->image[i], e);
+	free(d->extra);
+	d->extra = NULL;
+	return rc;
 }
 
 /* Open every image on the disk ${path}. */
@@ -228,10 +293,10 @@ disks_check(struct disks *d, const char *const *paths, size_t n, struct err *e)
 	progress_end();
 	if (rc != 0)
 		return -1;
-	chunk_map_sort(d->j->good);
-	chunk_map_sort(d->j->bad);
+	for (size_t i = 0; i < d->n; i++)
+		if (image_packs_end(d, i, e) != 0)
+			return -1;
 	for (size_t i = 0; i < d->n; i++) {
-		verify_image_extras(d->j, &d->image[i]);
 		if (verify_image_snapshots(d->j, d->image, d->n, i, e) != 0 || stop_check(e) != 0)
 			return -1;
 	}

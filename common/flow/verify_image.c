@@ -219,70 +219,8 @@ verify_image_close(struct verify_image *im)
 	free(im->statement_bytes);
 	free(im->manifest_bytes);
 	free(im->expected);
+	free(im->misplaced);
+	chunk_map_free(im->ids);
 	memset(im, 0, sizeof(*im));
 	im->dir.fd = -1;
-}
-
-void
-verify_image_expects(struct verify_image *im, uint32_t number)
-{
-	if (im->nexpected == im->expected_cap) {
-		size_t cap = im->expected_cap * 2 + 1024;
-		uint32_t *more = realloc(im->expected, cap * sizeof(*more));
-
-		if (more == NULL)
-			return;		/* an extra file more is then told of */
-		im->expected = more;
-		im->expected_cap = cap;
-	}
-	im->expected[im->nexpected++] = number;
-}
-
-static int
-expected(const struct verify_image *im, uint32_t number)
-{
-	size_t low = 0, high = im->nexpected;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (im->expected[mid] < number)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < im->nexpected && im->expected[low] == number;
-}
-
-void
-verify_image_extras(struct verify_job *j, const struct verify_image *im)
-{
-	char **dirs = NULL, **files, where[WHERE_MAX], name[IMAGE_NAME_MAX];
-	size_t ndirs = 0, nfiles;
-	int top;
-
-	if (!im->closed || (top = image_subdir_open(im->dir.fd, "packs", NULL)) == -1)
-		return;
-	(void)dir_list(top, ".", &dirs, &ndirs, NULL);
-	for (size_t i = 0; i < ndirs; i++) {
-		int fd = strchr(dirs[i], '/') != NULL ? -1 : image_subdir_open(top, dirs[i], NULL);
-
-		if (fd == -1 || dir_list(fd, ".", &files, &nfiles, NULL) != 0) {
-			if (fd != -1)
-				(void)io->close(fd);
-			continue;
-		}
-		for (size_t k = 0; k < nfiles; k++) {
-			(void)snprintf(where, sizeof(where), "packs/%.64s/%.64s", dirs[i], files[k]);
-			image_name_pack(name, (uint32_t)strtoul(files[k], NULL, 10));
-			if (strcmp(where, name) == 0 && expected(im, (uint32_t)strtoul(files[k], NULL, 10)))
-				continue;
-			(void)snprintf(where, sizeof(where), "%s: packs/%.64s/%.64s", im->name, dirs[i], files[k]);
-			finding_tell(j->found, SEV_NOTE, ERR_NONE, where, "", "the disk's index does not name this file; nobody needs it");
-		}
-		dir_list_free(files, nfiles);
-		(void)io->close(fd);
-	}
-	dir_list_free(dirs, ndirs);
-	(void)io->close(top);
 }

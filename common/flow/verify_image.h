@@ -7,6 +7,19 @@
 #include "common/flow/container.h"
 #include "common/flow/verify_job.h"
 
+/* A pack that the index names. */
+struct verify_expected {
+	uint32_t number;
+	uint8_t id[DIGEST_LEN];
+	int seen;			/* it was found, here or under another number */
+};
+
+/* A pack found where another one belongs. */
+struct verify_misplaced {
+	uint32_t number;
+	uint8_t id[DIGEST_LEN];
+};
+
 struct verify_image {
 	struct image_dir dir;
 	struct container *container;	/* the same image, for snapshots and lists */
@@ -17,8 +30,11 @@ struct verify_image {
 	int sealed;			/* manifest is there */
 	struct manifest manifest;	/* views point into manifest_bytes */
 	uint8_t *statement_bytes, *manifest_bytes;
-	uint32_t *expected;		/* numbers of packs, rising */
+	struct verify_expected *expected;	/* by rising number */
 	size_t nexpected, expected_cap;
+	struct chunk_map *ids;		/* of expected; made when it is needed */
+	struct verify_misplaced *misplaced;
+	size_t nmisplaced;
 };
 
 /**
@@ -31,11 +47,23 @@ int verify_image_open(struct verify_job *j, struct verify_image *im, int diskfd,
     struct err *e);
 void verify_image_close(struct verify_image *im);
 
-/* The index names pack ${number}; called by rising numbers. */
-void verify_image_expects(struct verify_image *im, uint32_t number);
+/* The job's lock is held in the next two. */
 
-/* Tell of files in packs/ that the index does not name. */
-void verify_image_extras(struct verify_job *j, const struct verify_image *im);
+/* The index names pack ${number}; called by rising numbers.  Its position, or -1 without memory. */
+int64_t verify_image_expects(struct verify_image *im, uint32_t number, const uint8_t id[DIGEST_LEN]);
+/* The file ${number} holds a good pack of another id than the index says. */
+void verify_image_misplaced(struct verify_image *im, uint32_t number, const uint8_t id[DIGEST_LEN]);
+
+/**
+ * verify_image_extras(j, im, numbers, n, e):
+ * After all packs of the index were read: the files in packs/ that it does not
+ * name.  Those that hold a pack which is missing are given in a new array
+ * ${numbers}, to be checked; of the others is told.  0 or -1.
+ */
+int verify_image_extras(struct verify_job *j, struct verify_image *im, uint32_t **numbers, size_t *n, struct err *e);
+
+/* After these were checked too: tell of packs that are missing, and of those that stand elsewhere. */
+int verify_image_packs_end(struct verify_job *j, struct verify_image *im, struct err *e);
 
 /* Envelopes and reference lists of image ${i} of ${n}; the manifest's root. */
 int verify_image_snapshots(struct verify_job *j, const struct verify_image *images, size_t n, size_t i, struct err *e);

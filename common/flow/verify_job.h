@@ -18,6 +18,13 @@ struct verify_leaning {
 	uint8_t snapshot_id[ID_LEN];
 };
 
+/* A bad copy of a chunk: what it costs is known when all packs were read. */
+struct verify_bad {
+	uint8_t id[DIGEST_LEN];
+	char *where, *why;
+};
+#define VERIFY_BAD_MAX	100000u	/* kept back at most; what is beyond is told at once */
+
 struct verify_job {
 	const struct verify_options *opt;
 	struct verify_result *r;
@@ -27,6 +34,8 @@ struct verify_job {
 	struct chunk_map *bad;
 	int keys_fit;		/* the keys are those of something that is there */
 	int keys_lack;		/* and of something they are not */
+	struct verify_bad *pending;
+	size_t npending, pending_cap;
 	struct verify_leaning *leaning;
 	size_t nleaning;
 	struct err failed;	/* the check's own first error */
@@ -41,6 +50,7 @@ void verify_job_release(struct verify_job *j);
 /* A pack that is to be checked. */
 struct verify_pack {
 	size_t source;		/* the feed's own */
+	int64_t at;		/* the feed's own */
 	uint32_t number;	/* disk: of the file; vault: copy */
 	uint32_t len;
 	uint8_t id[DIGEST_LEN];
@@ -54,7 +64,7 @@ struct verify_pack {
 struct verify_feed {
 	/* The next pack: 1, 0 at the end, -1 with ${e}. */
 	int (*next)(void *arg, struct verify_pack *p, struct err *e);
-	/* All its bytes, at most PACK_LEN_MAX, into ${buf}; 0 or -1 with ${e}: that pack cannot be read. */
+	/* All its bytes, at most PACK_LEN_MAX, into ${buf}; 0, 1 it is not there (told later), -1 with ${e}: it cannot be read. */
 	int (*read)(void *arg, const struct verify_pack *p, uint8_t *buf, size_t *len, struct err *e);
 	/*
 	 * Believe the pack: 0 with ${v} (views into ${buf}, or into *${keep}, which
@@ -65,7 +75,7 @@ struct verify_feed {
 	void *arg;
 };
 
-/* Check all packs of ${f} with all workers.  0 or -1 with ${e}. */
+/* Check all packs of ${f} with all workers; both tables are sorted then.  0 or -1 with ${e}. */
 int verify_packs(struct verify_job *j, struct verify_feed *f, struct err *e);
 
 /*

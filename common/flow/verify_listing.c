@@ -83,8 +83,8 @@ entry_tell(struct walk *w, struct fmt_view dir, const struct entry *en)
 {
 	char d[256], name[256];
 
-	finding_tell(w->j->found, SEV_LOST, w->why.code, w->where, "this file cannot be restored whole from here",
-	    "file %s%s%s: %s (%llu of its %llu bytes)", text_safe(d, sizeof(d), dir.p, dir.len), dir.len > 1 ? "/" : "",
+	finding_tell(w->j->found, SEV_LOST, w->why.code, w->where, "",
+	    "file %s%s%s cannot be restored whole from here: %s (%llu of its %llu bytes)", text_safe(d, sizeof(d), dir.p, dir.len), dir.len > 1 ? "/" : "",
 	    text_safe(name, sizeof(name), en->name.p, en->name.len), w->why.msg, (unsigned long long)w->bad_bytes,
 	    (unsigned long long)en->size);
 }
@@ -120,21 +120,32 @@ entry_look(struct walk *w, struct fmt_view dir, const struct entry *en, struct e
 	return 0;
 }
 
-/* The listing to its end: 0, or -1 with ${e}; ${rc}: what the reader said last. */
+/* The listing to its end: 0, or -1 with ${e}; ${lost}: parts that cannot be read (told). */
 static int
-items_look(struct walk *w, int *rc, struct err *own, struct err *e)
+items_look(struct walk *w, uint64_t *lost, struct err *e)
 {
 	const struct snapshot_root *root = &w->o->root;
 	struct listing_reader *r = listing_reader_new(root->top_id, root->levels, source_get, w->reader, id_seen, w);
 	struct fmt_view dir;
 	struct entry en;
-	int bad = 0;
+	struct err own;
+	int bad = 0, rc;
 
 	if (r == NULL)
 		return err_set(e, ERR_MEMORY, "no memory to read a listing");
-	while (!bad && (*rc = listing_reader_next(r, &dir, &en, own)) > 0)
-		if (*rc == 1)
+	err_clear(&own);
+	while (!bad && (rc = listing_reader_next(r, &dir, &en, &own)) != 0) {
+		if (rc == -1) {
+			char text[512];
+
+			++*lost;
+			(void)err_during(&own, "behind %s", dir.len > 0 ? text_safe(text, sizeof(text), dir.p, dir.len) : "/");
+			finding_err(w->j->found, SEV_LOST, w->where, "all files in this part of the listing", &own);
+			err_clear(&own);
+		} else if (rc == 1) {
 			bad = entry_look(w, dir, &en, e) != 0 || (w->entries % 1024 == 0 && stop_check(e) != 0);
+		}
+	}
 	listing_reader_free(r);
 	return bad ? -1 : 0;
 }
@@ -185,20 +196,15 @@ refs_compare(struct walk *w, struct source *s, struct err *e)
 static int
 walk_run(struct walk *w, struct source *s, struct err *e)
 {
-	struct err own;
-	int rc = 0;
+	uint64_t lost = 0;
 
-	err_clear(&own);
-	if (id_seen(w, w->o->snap->env.root_id, KIND_ROOT, e) != 0 || items_look(w, &rc, &own, e) != 0)
+	if (id_seen(w, w->o->snap->env.root_id, KIND_ROOT, e) != 0 || items_look(w, &lost, e) != 0)
 		return -1;
-	if (rc == -1) {
-		finding_err(w->j->found, SEV_LOST, w->where, "everything behind this place of the listing", &own);
-	} else if (w->entries != w->o->root.entries || w->files != w->o->root.files || w->bytes != w->o->root.bytes) {
+	if (lost == 0 && (w->entries != w->o->root.entries || w->files != w->o->root.files || w->bytes != w->o->root.bytes))
 		finding_tell(w->j->found, SEV_LOST, ERR_DAMAGE, w->where, "the listing is not the one that was closed",
 		    "its root chunk counts other entries, files or bytes than its listing");
-	} else if (refs_compare(w, s, e) != 0) {
+	else if (lost == 0 && refs_compare(w, s, e) != 0)
 		return -1;
-	}
 	w->j->r->entries += w->entries;
 	w->j->r->files += w->files;
 	return 0;

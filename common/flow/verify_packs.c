@@ -92,27 +92,79 @@ job_fail(struct verify_job *j, const struct err *why)
 	pthread_mutex_unlock(&j->lock);
 }
 
+/* Keep a bad copy until it is known whether there is a good one: 0, or -1 where there is no room.  The lock is held. */
+static int
+bad_keep(struct verify_job *j, const uint8_t *id, const char *where, const char *why)
+{
+	struct verify_bad *b;
+
+	if (j->npending == j->pending_cap) {
+		size_t cap = j->pending_cap * 2 + 64;
+		struct verify_bad *more = cap > VERIFY_BAD_MAX ? NULL : realloc(j->pending, cap * sizeof(*more));
+
+		if (more == NULL)
+			return -1;
+		j->pending = more;
+		j->pending_cap = cap;
+	}
+	b = &j->pending[j->npending];
+	memcpy(b->id, id, DIGEST_LEN);
+	b->where = strdup(where);
+	b->why = strdup(why);
+	if (b->where != NULL && b->why != NULL) {
+		j->npending++;
+		return 0;
+	}
+	free(b->where);
+	free(b->why);
+	return -1;
+}
+
+static void
+bad_tell(struct verify_job *j)
+{
+	size_t n;
+
+	for (size_t i = 0; i < j->npending; i++) {
+		struct verify_bad *b = &j->pending[i];
+		int whole = chunk_map_find(j->good, b->id, &n) != NULL;
+
+		finding_tell(j->found, whole ? SEV_REPAIRABLE : SEV_LOST, ERR_DAMAGE, b->where,
+		    whole ? "another copy of it is whole" : "", "%s", b->why);
+		free(b->where);
+		free(b->why);
+	}
+	free(j->pending);
+	j->pending = NULL;
+	j->npending = j->pending_cap = 0;
+}
+
 static void
 frame_told(void *arg, const struct pack_row *row, uint32_t off, uint32_t plain_len, const char *why)
 {
 	struct worker *w = arg;
 	struct verify_job *j = w->pass->j;
 	struct err own;
-	int rc;
+	char text[512];
+	int rc, kept = 0;
 
 	err_clear(&own);
+	if (why != NULL)
+		(void)snprintf(text, sizeof(text), "chunk %02x%02x%02x%02x at offset %u: %s", row->id[0], row->id[1], row->id[2],
+		    row->id[3], off, why);
 	pthread_mutex_lock(&j->lock);
 	rc = chunk_map_add(why == NULL ? j->good : j->bad, row->id, 0, plain_len, row->len, row->kind, &own);
 	j->r->chunks++;
 	j->r->bad_chunks += why != NULL;
+	if (why != NULL)
+		kept = bad_keep(j, row->id, w->pack->where, text) == 0;
 	pthread_mutex_unlock(&j->lock);
 	if (rc != 0) {
 		job_fail(j, &own);
 		w->failed = 1;
 	}
-	if (why != NULL)
-		finding_tell(j->found, SEV_LOST, ERR_DAMAGE, w->pack->where, "", "chunk %02x%02x%02x%02x at offset %u: %s",
-		    row->id[0], row->id[1], row->id[2], row->id[3], off, why);
+	if (why != NULL && !kept)
+		finding_tell(j->found, SEV_LOST, ERR_DAMAGE, w->pack->where, "", "%s", text);
 }
 
 /* The next pack's bytes: 1, 0 at the end, -1: it could not be read (told). */
@@ -141,7 +193,8 @@ pack_fetch(struct worker *w, struct verify_pack *p, size_t *len)
 	pthread_mutex_unlock(&pass->medium);
 	if (rc == 0)
 		return 1;
-	finding_err(pass->j->found, SEV_LOST, p->where, "all chunks of this pack", &own);
+	if (rc == -1)
+		finding_err(pass->j->found, SEV_LOST, p->where, "all chunks of this pack", &own);
 	return -1;
 }
 
@@ -227,6 +280,9 @@ verify_packs(struct verify_job *j, struct verify_feed *f, struct err *e)
 	pthread_mutex_init(&pass.medium, NULL);
 	rc = pool_run(n + 1, work, &pass, e);
 	pthread_mutex_destroy(&pass.medium);
+	chunk_map_sort(j->good);
+	chunk_map_sort(j->bad);
+	bad_tell(j);
 	if (rc == 0 && j->failed.code != ERR_NONE) {
 		if (e != NULL)
 			*e = j->failed;
