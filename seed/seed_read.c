@@ -15,9 +15,9 @@ bad_told(void *arg, const char *where, const uint8_t *id, const struct err *why)
 
 	r->bad++;
 	if (id != NULL)
-		say_warn("warning: %s: chunk %02x%02x%02x%02x: %s", where, id[0], id[1], id[2], id[3], why->msg);
+		say_warn("%s: chunk %02x%02x%02x%02x: %s", where, id[0], id[1], id[2], id[3], why->msg);
 	else
-		say_warn("warning: %s: %s", where, why->msg);
+		say_warn("%s: %s", where, why->msg);
 }
 
 int

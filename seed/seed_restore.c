@@ -77,7 +77,7 @@ plan_print(struct restoring *g, struct err *e)
 			out_text("from        %s\n", source_container(s, i)->name);
 	}
 	if (missing > 0)
-		say_warn("warning: %s chunks of this snapshot are in none of these places; each file that needs one is named. "
+		say_warn("%s chunks of this snapshot are in none of these places; each file that needs one is named. "
 		    "Give the disks of earlier images, or a vault that has them, with --from", human_count(n, missing));
 	free(bytes);
 	return 0;

@@ -42,6 +42,11 @@ struct container_ops {
 	    void *bad_arg, struct err *e);
 	/* Exactly ${len} bytes from ${off} of a pack.  0, or -1 with ${e} (ERR_DAMAGE: it is shorter).  From any thread. */
 	int (*read)(struct container *c, const struct pack_place *p, uint64_t off, void *out, size_t len, struct err *e);
+	/*
+	 * Look for the pack by what it holds where it is not at its place: 0 with ${p} changed, 1 it is nowhere.
+	 * NULL where names cannot lie.  From any thread.
+	 */
+	int (*locate)(struct container *c, struct pack_place *p);
 	/* Every envelope. */
 	int (*snapshots)(struct container *c, snap_found_fn fn, void *arg, container_bad_fn bad, void *bad_arg, struct err *e);
 	/* At most ${len} bytes from ${off} of part ${part} of a reference list of ${kind}; ${got} is less only at its end. */

@@ -1,4 +1,4 @@
-#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +8,18 @@
 #include "common/base/io.h"
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
+#include "common/flow/chunk_map.h"
 #include "common/flow/container.h"
 #include "formats/fmt_snapshot.h"
 
 struct container_disk {
 	struct container base;
 	struct image_dir image;
+	pthread_mutex_t lock;
+	struct chunk_map *by_id;	/* every pack file by the id in it; made when one is not where it should be */
 };
+
+#define BY_ID_MEMORY	(64u << 20)
 
 /* One enumeration of packs. */
 struct packs_job {
@@ -231,6 +236,47 @@ disk_read(struct container *c, const struct pack_place *p, uint64_t off, void *o
 	return rc;
 }
 
+static int
+located(void *arg, const struct pack_place *p, const struct pack_view *v, struct err *e)
+{
+	struct container_disk *d = arg;
+
+	(void)v;
+	return chunk_map_add(d->by_id, p->id, p->number, 0, p->len, 0, e);
+}
+
+static void
+located_bad(void *arg, const char *where, const struct err *why)
+{
+	(void)arg;
+	(void)where;
+	(void)why;
+}
+
+static int
+disk_locate(struct container *c, struct pack_place *p)
+{
+	struct container_disk *d = (struct container_disk *)c;
+	struct packs_job j = { d, NULL, located, d, located_bad, NULL };
+	const struct chunk_at *at = NULL;
+	size_t n;
+	int rc = 1;
+
+	pthread_mutex_lock(&d->lock);
+	if (d->by_id == NULL && (d->by_id = chunk_map_new(BY_ID_MEMORY)) != NULL) {
+		(void)packs_by_files(&j, NULL);
+		chunk_map_sort(d->by_id);
+	}
+	if (d->by_id != NULL)
+		at = chunk_map_find(d->by_id, p->id, &n);
+	if (at != NULL && at->pack != p->number) {
+		p->number = at->pack;
+		rc = 0;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return rc;
+}
+
 /* The n-th envelope, from either copy: 0, 1 neither is there, -1. */
 static int
 envelope_read(struct container_disk *d, uint32_t n, uint8_t **out, size_t *len, struct err *e)
@@ -326,10 +372,12 @@ disk_free(struct container *c)
 	struct container_disk *d = (struct container_disk *)c;
 
 	image_dir_close(&d->image);
+	chunk_map_free(d->by_id);
+	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
 
-static const struct container_ops disk_ops = { disk_packs, disk_read, disk_snapshots, disk_refs, disk_free };
+static const struct container_ops disk_ops = { disk_packs, disk_read, disk_locate, disk_snapshots, disk_refs, disk_free };
 
 struct container *
 container_disk(int diskfd, const char *path, const char *short_name, struct err *e)
@@ -344,6 +392,7 @@ container_disk(int diskfd, const char *path, const char *short_name, struct err 
 		free(d);
 		return NULL;
 	}
+	pthread_mutex_init(&d->lock, NULL);
 	d->base.ops = &disk_ops;
 	d->base.is_disk = 1;
 	(void)snprintf(d->base.name, sizeof(d->base.name), "disk %s-%u (%.280s)", d->image.label.short_name,

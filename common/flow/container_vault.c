@@ -176,7 +176,7 @@ vault_free(struct container *c)
 	free(v);
 }
 
-static const struct container_ops vault_ops = { vault_packs, vault_read, vault_snapshots, vault_refs, vault_free };
+static const struct container_ops vault_ops = { vault_packs, vault_read, NULL, vault_snapshots, vault_refs, vault_free };
 
 struct container *
 container_vault(const char *path, const uint8_t *machine, struct err *e)

@@ -349,14 +349,34 @@ within(struct fmt_view path, struct fmt_view top)
 	return path.len >= top.len && memcmp(path.p, top.p, top.len) == 0 && (path.len == top.len || path.p[top.len] == '/');
 }
 
+/* A part of the listing cannot be read: tell, and go on behind it.  0, or -1 where that is no use. */
+static int
+part_lost(struct hand *h, struct fmt_view dir, const struct err *why)
+{
+	struct err own = *why;
+
+	if (err_exit(why->code) != err_exit(ERR_DAMAGE) && why->code != ERR_MISSING)
+		return -1;
+	(void)err_during(&own, "what follows in the listing here is lost");
+	restore_failed(h->j, dir, view_of("", 0), &own);
+	h->skip = 0;
+	return restore_stopped(h->j) ? -1 : 0;
+}
+
 static int
 items_hand(struct hand *h, struct listing_reader *r, struct fmt_view top, struct err *e)
 {
-	struct fmt_view dir;
+	struct fmt_view dir = view_of("/", 1);
 	struct entry en;
 	int rc;
 
-	while ((rc = listing_reader_next(r, &dir, &en, e)) > 0) {
+	while ((rc = listing_reader_next(r, &dir, &en, e)) != 0) {
+		if (rc == -1) {
+			if (part_lost(h, dir, e) != 0)
+				return -1;
+			err_clear(e);
+			continue;
+		}
 		if (rc == 2 && !within(dir, top))
 			return 0;
 		if (restore_stopped(h->j))
@@ -366,7 +386,7 @@ items_hand(struct hand *h, struct listing_reader *r, struct fmt_view top, struct
 		if (stop_check(e) != 0)
 			return -1;
 	}
-	return rc;
+	return 0;
 }
 
 int

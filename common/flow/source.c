@@ -307,14 +307,40 @@ source_unwant(struct source *s, const uint8_t id[DIGEST_LEN])
 		;
 }
 
+/* Where the pack is, or was found. */
+static struct pack_place
+place_of(const struct source *s, uint32_t pack)
+{
+	struct pack_place p = s->pack[pack].place;
+
+	p.number = __atomic_load_n(&s->pack[pack].place.number, __ATOMIC_ACQUIRE);
+	return p;
+}
+
+/* It is not where it should be: 1 if it was found elsewhere. */
+static int
+pack_moved(struct source *s, uint32_t pack)
+{
+	struct pack_place p = place_of(s, pack);
+	const struct container_ops *ops = s->container[p.container]->ops;
+
+	if (ops->locate == NULL || ops->locate(s->container[p.container], &p) != 0)
+		return 0;
+	__atomic_store_n(&s->pack[pack].place.number, p.number, __ATOMIC_RELEASE);
+	return 1;
+}
+
 static int
 read_range(struct source *s, uint32_t pack, uint64_t off, uint8_t *out, size_t len, struct err *e)
 {
-	const struct pack_place *p = &s->pack[pack].place;
+	const struct pack_place place = place_of(s, pack), *p = &place;
 	struct container *c = s->container[p->container];
 
-	if (c->ops->read(c, p, off, out, len, e) != 0)
-		return err_during(e, "%s", c->name);
+	if (c->ops->read(c, p, off, out, len, e) != 0) {
+		if (e->code == ERR_NOT_FOUND)
+			e->code = ERR_MISSING;
+		return -1;
+	}
 	__atomic_add_fetch(&s->read_bytes[p->container], len, __ATOMIC_RELAXED);
 	return 0;
 }
@@ -358,7 +384,16 @@ source_reader_free(struct source_reader *r)
 	free(r);
 }
 
-/* Open the copy at ${at} into r->plain. */
+/* Read and open the copy at ${at} by itself, into r->plain. */
+static int
+copy_read(struct source_reader *r, const struct chunk_at *at, const uint8_t id[DIGEST_LEN], unsigned kind, struct err *e)
+{
+	if (read_range(r->s, at->pack, at->off, r->frame, at->len, e) != 0)
+		return -1;
+	return chunk_open(r->opener, r->frame, at->len, id, kind, r->plain, CHUNK_PLAIN_MAX, &r->plain_len, e);
+}
+
+/* The same, from the whole pack where much of it is wanted. */
 static int
 copy_open(struct source_reader *r, const struct chunk_at *at, const uint8_t id[DIGEST_LEN], unsigned kind, struct err *e)
 {
@@ -366,22 +401,17 @@ copy_open(struct source_reader *r, const struct chunk_at *at, const uint8_t id[D
 	struct source_pack *p = &s->pack[at->pack];
 	const uint8_t *bytes;
 	unsigned slot;
-	int rc = 1;
+	int rc;
 
-	if (__atomic_load_n(&p->wanted, __ATOMIC_RELAXED) > p->place.len / WHOLE_SHARE ||
-	    pack_cache_has(s->cache, at->pack)) {
-		rc = pack_cache_hold(s->cache, at->pack, p->place.len, &bytes, &slot, e);
-		if (rc == 0) {
-			rc = chunk_open(r->opener, bytes + at->off, at->len, id, kind, r->plain, CHUNK_PLAIN_MAX, &r->plain_len, e);
-			pack_cache_release(s->cache, slot);
-			return rc;
-		}
-		err_clear(e);
+	if (__atomic_load_n(&p->wanted, __ATOMIC_RELAXED) <= p->place.len / WHOLE_SHARE && !pack_cache_has(s->cache, at->pack))
+		return copy_read(r, at, id, kind, e);
+	if (pack_cache_hold(s->cache, at->pack, p->place.len, &bytes, &slot, e) != 0) {
+		err_clear(e);	/* no room for the pack, or a part of it cannot be read */
+		return copy_read(r, at, id, kind, e);
 	}
-	/* No room for the pack, or a part of it cannot be read: the chunk by itself. */
-	if (read_range(s, at->pack, at->off, r->frame, at->len, e) != 0)
-		return -1;
-	return chunk_open(r->opener, r->frame, at->len, id, kind, r->plain, CHUNK_PLAIN_MAX, &r->plain_len, e);
+	rc = chunk_open(r->opener, bytes + at->off, at->len, id, kind, r->plain, CHUNK_PLAIN_MAX, &r->plain_len, e);
+	pack_cache_release(s->cache, slot);
+	return rc;
 }
 
 /* Tell of a bad copy, once. */
@@ -389,8 +419,7 @@ static void
 copy_bad(struct source *s, const struct chunk_at *at, const uint8_t id[DIGEST_LEN], const struct err *why)
 {
 	const struct pack_place *p = &s->pack[at->pack].place;
-	struct err own = *why;
-	char where[64];
+	char where[512], name[64];
 
 	pthread_mutex_lock(&s->bad_lock);
 	if (chunk_map_marked(at) || s->opt.bad == NULL) {
@@ -398,13 +427,12 @@ copy_bad(struct source *s, const struct chunk_at *at, const uint8_t id[DIGEST_LE
 		return;
 	}
 	chunk_map_mark(s->map, at, 1);
-	(void)err_during(&own, "%s", s->container[p->container]->name);
 	if (s->container[p->container]->is_disk)
-		image_name_pack(where, p->number);
+		image_name_pack(name, p->number);
 	else
-		(void)snprintf(where, sizeof(where), "pack %02x%02x%02x%02x.%u", p->id[0], p->id[1], p->id[2], p->id[3],
-		    p->number);
-	s->opt.bad(s->opt.bad_arg, where, id, &own);
+		(void)snprintf(name, sizeof(name), "pack %02x%02x%02x%02x.%u", p->id[0], p->id[1], p->id[2], p->id[3], p->number);
+	(void)snprintf(where, sizeof(where), "%s: %s", s->container[p->container]->name, name);
+	s->opt.bad(s->opt.bad_arg, where, id, why);
 	pthread_mutex_unlock(&s->bad_lock);
 }
 
@@ -426,6 +454,10 @@ source_get(void *reader, const uint8_t id[DIGEST_LEN], unsigned kind, const uint
 				continue;
 			err_clear(&own);
 			r->has = copy_open(r, &at[i], id, kind, &own) == 0;
+			if (!r->has && pack_moved(r->s, at[i].pack)) {
+				err_clear(&own);
+				r->has = copy_read(r, &at[i], id, kind, &own) == 0;
+			}
 			r->kind = at[i].kind;
 			if (!r->has)
 				copy_bad(r->s, &at[i], id, &own);

@@ -35,7 +35,7 @@ struct listing_reader {
 	uint32_t given;		/* items of the leaf given */
 	uint64_t entries, entries_want;	/* of the leaf: given; as its row says (UINT64_MAX: no row) */
 	int goes_on;		/* it begins within a directory, its row says */
-	int sought;		/* since the way down was taken by seek, nothing was given yet */
+	int sought;		/* since the way down was taken by seek, or a part was lost, no directory was given yet */
 
 	uint8_t *path;		/* of the block that is open */
 	uint32_t path_len;	/* 0: none yet */
@@ -143,9 +143,20 @@ node_check(const struct node *n, const struct index_row *want, struct err *e)
 	return 0;
 }
 
-/* Read node ${id} of ${level}; ${want} is its row above (NULL: the top). */
+/* What is being read is lost; the next call goes on behind it. */
 static int
-node_read(struct listing_reader *r, unsigned level, const uint8_t id[DIGEST_LEN], const struct index_row *want,
+lost(struct listing_reader *r)
+{
+	r->left = 0;
+	r->items.left = 0;
+	r->entries_want = UINT64_MAX;
+	r->sought = 1;
+	return -1;
+}
+
+/* Fetch node ${id} and check it. */
+static int
+node_fetch(struct listing_reader *r, unsigned level, const uint8_t id[DIGEST_LEN], const struct index_row *want,
     struct err *e)
 {
 	struct node *n = &r->node[level];
@@ -209,6 +220,17 @@ leaf_read(struct listing_reader *r, const uint8_t id[DIGEST_LEN], const struct i
 	return 0;
 }
 
+/* Read node ${id} of ${level}; ${want} is its row above (NULL: the top). */
+static int
+node_read(struct listing_reader *r, unsigned level, const uint8_t id[DIGEST_LEN], const struct index_row *want,
+    struct err *e)
+{
+	if (node_fetch(r, level, id, want, e) == 0)
+		return 0;
+	r->node[level].left = 0;
+	return -1;
+}
+
 /* Go down from the next row of the node at ${level} to a leaf; ${to}: by the last rows not above it (NULL: by the first). */
 static int
 descend(struct listing_reader *r, unsigned level, const struct place *to, struct err *e)
@@ -248,6 +270,9 @@ begin(struct listing_reader *r, const struct place *to, struct err *e)
 	if (r->levels > LISTING_LEVELS_MAX)
 		return damaged(e, "too many levels");
 	r->begun = 1;
+	for (unsigned level = 0; level <= LISTING_LEVELS_MAX; level++)
+		r->node[level].left = 0;
+	r->left = 0;
 	r->sought = to != NULL;
 	r->path_len = 0;
 	r->name_len = 0;
@@ -262,9 +287,14 @@ begin(struct listing_reader *r, const struct place *to, struct err *e)
 static int
 leaf_next(struct listing_reader *r, struct err *e)
 {
-	if (r->items.left != 0)
+	size_t trailing = r->items.left;
+	int wrong = r->entries_want != UINT64_MAX && r->entries != r->entries_want;
+
+	r->items.left = 0;
+	r->entries_want = UINT64_MAX;
+	if (trailing != 0)
 		return refused(e, "a leaf", FMT_TRAILING);
-	if (r->entries_want != UINT64_MAX && r->entries != r->entries_want)
+	if (wrong)
 		return damaged(e, "a leaf has not the entries that its index says");
 	for (unsigned level = 1; level <= r->levels; level++)
 		if (r->node[level].left > 0)
@@ -278,8 +308,10 @@ dir_take(struct listing_reader *r, struct fmt_view path, struct err *e)
 {
 	int c = r->path_len > 0 ? path_order(view_of(r->path, r->path_len), path) : -1;
 
+	if (r->given == 1 && r->goes_on && c == 0)
+		return 1;
 	if (r->given == 1 && r->goes_on && !r->sought)
-		return c == 0 ? 1 : damaged(e, "a leaf goes on in another directory than the one before it");
+		return damaged(e, "a leaf goes on in another directory than the one before it");
 	if (c >= 0)
 		return damaged(e, "directories are not in order");
 	r->sought = 0;
@@ -302,7 +334,7 @@ entry_take(struct listing_reader *r, const struct entry *en, struct err *e)
 
 /* The next entry (1) or new block (2), 0 at the end, -1. */
 static int
-step(struct listing_reader *r, struct entry *en, struct err *e)
+item_step(struct listing_reader *r, struct entry *en, struct err *e)
 {
 	struct item it;
 	enum fmt_status st;
@@ -325,6 +357,14 @@ step(struct listing_reader *r, struct entry *en, struct err *e)
 		if ((rc = dir_take(r, it.path, e)) != 1)
 			return rc;
 	}
+}
+
+static int
+step(struct listing_reader *r, struct entry *en, struct err *e)
+{
+	int rc = item_step(r, en, e);
+
+	return rc == -1 ? lost(r) : rc;
 }
 
 int

@@ -33,7 +33,8 @@ int listing_reader_seek(struct listing_reader *r, struct fmt_view path, struct e
  * listing_reader_next(r, dir, en, e):
  * 1: an entry ${en} of directory ${dir}; 2: a directory's block begins (${dir});
  * 0: the end; -1 with ${e}.  Order, form and levels are checked as it goes:
- * anything out of order is ERR_DAMAGE.  Views stay valid until the next call.
+ * anything out of order is ERR_DAMAGE.  After -1 the next call goes on behind
+ * the leaf or node that could not be read.  Views stay valid until the next call.
  */
 int listing_reader_next(struct listing_reader *r, struct fmt_view *dir, struct entry *en, struct err *e);
 void listing_reader_free(struct listing_reader *r);
