@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/human.h"
 #include "common/base/io.h"
 #include "common/crypto/hash.h"
+#include "common/crypto/letter.h"
 #include "common/crypto/sign.h"
 #include "common/disk/image_file.h"
 #include "common/flow/ingest_job.h"
@@ -67,12 +69,40 @@ keys_name(char *out, int copy, const void *arg)
 static int
 registration_is(const struct ingest *g, const uint8_t *in, size_t len, void *value)
 {
+	const struct label *l = &g->dir.label;
 	struct registration reg;
 
-	(void)value;
-	if (schema_decode(&registration_schema, &reg, in, len) != FMT_OK)
+	if (statement_open(&registration_schema, &reg, in, len, *(const int *)value ? l->machine_pub : NULL, NULL) != 0)
 		return -1;
-	return memcmp(reg.machine_id, g->dir.label.machine_id, ID_LEN) == 0 ? 0 : -1;
+	return memcmp(reg.machine_id, l->machine_id, ID_LEN) == 0 ? 0 : -1;
+}
+
+/* The copy that the machine signed; without one, any that can be read, so that it can be said what is wrong with it. */
+static void
+look_registration(struct ingest *g)
+{
+	for (int signed_by = 1; signed_by >= 0 && g->registration == NULL; signed_by--)
+		if (either(g, keys_name, "regist", registration_is, &signed_by, &g->registration, &g->registration_len, NULL) != 0)
+			g->registration = NULL;
+}
+
+/* What is sealed to this vault it can open, and so see that it is of this machine. */
+static int
+letter_is(const struct ingest *g, struct fmt_view letter)
+{
+	const struct label *l = &g->dir.label;
+	struct slot_header h;
+	struct buf inside;
+	size_t head = 2 * ID_LEN + DIGEST_LEN;
+	int same;
+
+	buf_init(&inside);
+	same = letter_open(g->v->key->box_seed, letter.p, letter.len, &inside, NULL) == 0 && inside.len > head &&
+	    memcmp(inside.p, l->vault_id, ID_LEN) == 0 && memcmp(inside.p + ID_LEN, l->machine_id, ID_LEN) == 0 &&
+	    memcmp(inside.p + 2 * ID_LEN, l->domain_id, DIGEST_LEN) == 0 &&
+	    schema_decode(&slot_header_schema, &h, inside.p + head, inside.len - head) == FMT_OK;
+	buf_release(&inside);
+	return same;
 }
 
 static int
@@ -84,8 +114,10 @@ slots_is(const struct ingest *g, const uint8_t *in, size_t len, void *value)
 	(void)value;
 	if (schema_decode(&disk_keys_schema, &k, in, len) != FMT_OK)
 		return -1;
-	return memcmp(k.vault_id, l->vault_id, ID_LEN) == 0 && memcmp(k.machine_id, l->machine_id, ID_LEN) == 0 &&
-	    memcmp(k.domain_id, l->domain_id, DIGEST_LEN) == 0 ? 0 : -1;
+	if (memcmp(k.vault_id, l->vault_id, ID_LEN) != 0 || memcmp(k.machine_id, l->machine_id, ID_LEN) != 0 ||
+	    memcmp(k.domain_id, l->domain_id, DIGEST_LEN) != 0)
+		return -1;
+	return k.openable || letter_is(g, k.blob) ? 0 : -1;
 }
 
 static void
@@ -202,8 +234,7 @@ ingest_look(struct ingest *g, struct err *e)
 	g->r->packs = g->st.packs;
 	if (look_manifest(g, e) != 0 || look_envelopes(g, e) != 0)
 		return -1;
-	if (either(g, keys_name, "regist", registration_is, NULL, &g->registration, &g->registration_len, NULL) != 0)
-		g->registration = NULL;
+	look_registration(g);
 	if (either(g, keys_name, "slots", slots_is, NULL, &g->slots, &g->slots_len, NULL) != 0)
 		g->slots = NULL;
 	return 0;

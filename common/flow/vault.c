@@ -125,6 +125,17 @@ local_open(struct vault *v, int shared, struct err *e)
 	return 0;
 }
 
+static int
+catalog_find(struct vault *v, struct err *e)
+{
+	struct stat st;
+
+	if (io->fstatat(v->local, VAULT_CATALOG, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+		return err_set(e, ERR_CATALOG, "vault %s has no catalog in %s/local", v->desc.name, v->path);
+	v->catalog = catalog_open(v->catalog_path, v->desc.vault_id, 0, e);
+	return v->catalog == NULL ? -1 : 0;
+}
+
 struct vault *
 vault_open(const char *path, unsigned flags, struct err *e)
 {
@@ -142,8 +153,7 @@ vault_open(const char *path, unsigned flags, struct err *e)
 		goto close;
 	if ((flags & VAULT_NO_KEY) == 0 && key_open(v, e) != 0)
 		goto close;
-	if ((flags & VAULT_NO_CATALOG) == 0 &&
-	    (v->catalog = catalog_open(v->catalog_path, v->desc.vault_id, 0, e)) == NULL) {
+	if ((flags & VAULT_NO_CATALOG) == 0 && catalog_find(v, e) != 0) {
 		(void)err_next(e, "samara-import rebuild %s makes it anew from records, packs and snapshots.", path);
 		goto close;
 	}
@@ -175,12 +185,12 @@ vault_find(const char *dir, const uint8_t vault_id[ID_LEN], char *path, size_t c
 	size_t n;
 	int found = 0;
 
-	if (dir_list(AT_FDCWD, dir, &names, &n, e) != 0)
-		return err_during(e, "look for vaults");
-	for (size_t i = 0; i < n && !found; i++)
-		found = describe_beside(dir, names[i], path, cap, &d) == 0 &&
-		    memcmp(d.vault_id, vault_id, ID_LEN) == 0;
-	dir_list_free(names, n);
+	if (dir_list(AT_FDCWD, dir, &names, &n, NULL) == 0) {
+		for (size_t i = 0; i < n && !found; i++)
+			found = describe_beside(dir, names[i], path, cap, &d) == 0 &&
+			    memcmp(d.vault_id, vault_id, ID_LEN) == 0;
+		dir_list_free(names, n);
+	}
 	if (found)
 		return 0;
 	(void)err_set(e, ERR_NO_VAULT, "no vault in %s is the one that this was made for", dir);
