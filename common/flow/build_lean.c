@@ -123,7 +123,7 @@ static int
 is_needed(struct build *b, int snaps, struct id_sorter *own, struct id_sorter *other, struct err *e)
 {
 	struct list *l = calloc(1, sizeof(*l));
-	struct head mine, theirs;
+	struct head mine = { 0 }, theirs = { 0 };
 	const uint8_t *id = NULL;
 	int got = -1, rc = 0;
 
