@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
@@ -562,7 +564,7 @@ a_directory_moved_away_while_it_was_closed_does_not_lead_the_walk_astray(void **
 				assert_int_equal(renameat(t.fd, path, t.fd, "elsewhere"), 0);
 				deepest = 0;
 			}
-			z += it.kind == WALK_DIR && it.path.p[it.path.len - 1] == 'z';
+			z += it.kind == WALK_DIR && !it.above && it.path.p[it.path.len - 1] == 'z';
 			errors += it.kind == WALK_ERROR;
 		}
 		assert_int_equal(z, 100);
@@ -675,6 +677,57 @@ file_systems_stand_in_a_table_that_the_entries_count_in(void **state)
 	tree_remove(&t);
 }
 
+/* Mounts of this process alone; false where that is not allowed. */
+static bool
+mounts_of_our_own(void)
+{
+	return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+static void
+other_file_systems_below_a_path_are_entered_only_if_they_hold_files_and_it_is_wanted(void **state)
+{
+	struct walk_options opt = { 0 };
+	const char *paths[2];
+	char options[800];
+	struct tree t;
+
+	(void)state;
+	if (!mounts_of_our_own())
+		skip();
+	tree_make(&t);
+	paths[0] = t.path;
+	tree_dir(&t, "memory");
+	if (mount("none", tree_join(&t, "memory"), "tmpfs", 0, "size=1m") != 0) {
+		tree_remove(&t);
+		skip();
+	}
+	tree_dir(&t, "memory/d");
+	tree_file(&t, "memory/f", "");
+	expect(&opt, paths, 1, t.path, "+\nmemory\n-memory\n");
+	paths[1] = tree_join(&t, "memory/d");
+	expect(&opt, paths, 2, t.path, "+\n^memory\n+memory\nmemory/d\n+memory/d\n");
+	paths[1] = tree_join(&t, "memory");
+	expect(&opt, paths, 2, t.path, "+\nmemory\n+memory\nmemory/d\nmemory/f\n+memory/d\n");
+	assert_int_equal(umount(tree_join(&t, "memory")), 0);
+
+	tree_dir(&t, "memory/low");
+	tree_dir(&t, "memory/other");
+	tree_file(&t, "memory/low/f", "");
+	(void)snprintf(options, sizeof(options), "lowerdir=%s:%s", tree_join(&t, "memory/low"), tree_join(&t, "memory"));
+	tree_dir(&t, "over");
+	if (mount("none", tree_join(&t, "over"), "overlay", MS_RDONLY, options) == 0) {
+		paths[0] = tree_join(&t, "over/..");
+		expect(&opt, paths, 1, tree_join(&t, "over"), "+\n" "f\nlow\nother\n+low\nlow/f\n+other\n");
+		opt.one_file_system = true;
+		expect(&opt, paths, 1, tree_join(&t, "over"), "-\n");
+		paths[0] = tree_join(&t, "over");
+		expect(&opt, paths, 1, tree_join(&t, "over"), "+\n" "f\nlow\nother\n+low\nlow/f\n+other\n");
+		assert_int_equal(umount(tree_join(&t, "over")), 0);
+	}
+	tree_remove(&t);
+}
+
 static void *
 read_and_release(void *arg)
 {
@@ -751,6 +804,7 @@ main(void)
 		cmocka_unit_test(a_directory_larger_than_the_window_is_sorted_and_summed),
 		cmocka_unit_test(a_directory_this_user_may_not_read_is_an_error),
 		cmocka_unit_test(file_systems_stand_in_a_table_that_the_entries_count_in),
+		cmocka_unit_test(other_file_systems_below_a_path_are_entered_only_if_they_hold_files_and_it_is_wanted),
 		cmocka_unit_test(a_directory_that_is_held_outlives_the_walk_in_any_thread),
 	};
 
