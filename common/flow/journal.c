@@ -303,8 +303,8 @@ int
 journal_next(struct journal_reader *r, unsigned *type, struct fmt_view *payload, struct err *e)
 {
 	struct journal_record rec;
-	const uint8_t *p;
-	size_t have, want;
+	const uint8_t *p = NULL;
+	size_t have = 0, want;
 	enum fmt_status st;
 
 	if (reader_fill(r, JOURNAL_RECORD_OVERHEAD, &p, &have, e) != 0)
