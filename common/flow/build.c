@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/base/err.h"
 #include "common/base/file.h"
@@ -17,6 +18,8 @@
 #include "common/crypto/sign.h"
 #include "common/flow/build_run.h"
 
+#define DESCRIPTORS	4096u
+
 static struct build *
 build_open(const struct build_options *o, struct build_report *r, struct err *e)
 {
@@ -30,6 +33,7 @@ build_open(const struct build_options *o, struct build_report *r, struct err *e)
 	b->o = o;
 	b->r = r;
 	b->set_fd = b->runs_fd = b->imagefd = b->target.fd = -1;
+	descriptors_raise();
 	b->workers = o->workers != 0 ? o->workers : pool_processors();
 	snprintf(b->set, sizeof(b->set), "%s", o->set != NULL ? o->set : "files");
 	return b;
@@ -51,6 +55,18 @@ build_release(struct build *b)
 	domain_keys_free(b->k);
 	state_free(b->s);
 	free(b);
+}
+
+/* Directories and packs in flight each hold a descriptor: take what the system allows us. */
+static void
+descriptors_raise(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < DESCRIPTORS && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max < DESCRIPTORS ? l.rlim_max : DESCRIPTORS;
+		(void)setrlimit(RLIMIT_NOFILE, &l);
+	}
 }
 
 /* An envelope that stands in snaps/, and of which the journal was cut off. */
