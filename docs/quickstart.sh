@@ -46,7 +46,7 @@ start() {
 }
 # line TEXT [RIGHT]: the one line of this step
 line() {
-	printf '%-11s%-66s %s\n' "$step" "$1" "${2:-}"
+	printf '%-11s%-76s %s\n' "$step" "$1" "${2:-}"
 }
 # took: time since start
 took() { seconds $(($(ms) - began)); }
@@ -184,7 +184,7 @@ start seed
 build_onto "$demo/disk1"
 ms=$(($(ms) - began))
 unread=''
-[ "$run_rc" -ne 3 ] || unread=", some files could not be read (log/seed names them)"
+[ "$run_rc" -ne 3 ] || unread=", $(grep -oE '[0-9,]+ files? could not be read' "$demo/log/seed" | head -n 1) (see log/seed)"
 image=$(find "$demo/disk1/samara" -mindepth 1 -maxdepth 1 -type d | sed 's|.*/||' | tr '[:lower:]' '[:upper:]')
 line "$image-1 sealed: $(size "$(disk_bytes "$demo/disk1")"), read back$unread" "$(seconds $ms), $(speed "$total" $ms)"
 
