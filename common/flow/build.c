@@ -20,6 +20,18 @@
 
 #define DESCRIPTORS	4096u
 
+/* Directories and packs in flight each hold a descriptor: take what the system allows us. */
+static void
+descriptors_raise(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < DESCRIPTORS && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max < DESCRIPTORS ? l.rlim_max : DESCRIPTORS;
+		(void)setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
 static struct build *
 build_open(const struct build_options *o, struct build_report *r, struct err *e)
 {
@@ -55,18 +67,6 @@ build_release(struct build *b)
 	domain_keys_free(b->k);
 	state_free(b->s);
 	free(b);
-}
-
-/* Directories and packs in flight each hold a descriptor: take what the system allows us. */
-static void
-descriptors_raise(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < DESCRIPTORS && l.rlim_cur < l.rlim_max) {
-		l.rlim_cur = l.rlim_max < DESCRIPTORS ? l.rlim_max : DESCRIPTORS;
-		(void)setrlimit(RLIMIT_NOFILE, &l);
-	}
 }
 
 /* An envelope that stands in snaps/, and of which the journal was cut off. */
