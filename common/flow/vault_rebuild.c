@@ -132,7 +132,7 @@ pack_take(void *arg, const char *name, uint64_t len, struct err *e)
 	uint8_t id[DIGEST_LEN];
 	struct pack_view v;
 	struct err mine;
-	size_t table_len;
+	size_t table_len = 0;
 	uint32_t copy;
 
 	if (vault_name_parse_pack(name, id, &copy) != 0)
