@@ -159,7 +159,7 @@ build_steps(struct build *b, struct err *e)
 	/* The key test needs its memory for stretching the passphrase. */
 	seen_free(b->seen);
 	b->seen = NULL;
-	if (build_numbered(b, e) != 0 || disk_finish(b, e) != 0)
+	if (build_numbered(b, e) != 0 || disk_finish(b, e) != 0 || build_recall(b, e) != 0)
 		return -1;
 	return image_finish(b, e);
 }

@@ -57,6 +57,13 @@ int build_numbered(struct build *b, struct err *e);
 struct buf;
 int build_leans_on(struct build *b, struct buf *out, struct err *e);
 
+/**
+ * build_recall(b, e):
+ * Where an earlier run of this image did the reading: entries, files, bytes and
+ * what could not be read into the result, from the snapshot's root on the disk.
+ */
+int build_recall(struct build *b, struct err *e);
+
 /* build_close.c */
 int build_close_disk(struct build *b, struct err *e);
 int build_check_disk(struct build *b, struct err *e);
