@@ -30,6 +30,14 @@ struct catalog {
 	size_t nkept;
 };
 
+static int weakened;
+
+void
+db_weaken(int weak)
+{
+	weakened = weak;
+}
+
 /* The message of SQLite's last failure on ${c}, with the code that suits it. */
 static int
 db_fail(struct catalog *c, struct err *e)
@@ -281,7 +289,8 @@ catalog_open(const char *path, const uint8_t vault_id[ID_LEN], int create, struc
 	(void)sqlite3_busy_timeout(c->db, BUSY_MS);
 	if (db_exec(c, "PRAGMA page_size=4096; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536;"
 	    "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=EXTRA; PRAGMA trusted_schema=OFF;"
-	    "PRAGMA foreign_keys=OFF", &mine) != 0 || schema_check(c, vault_id, &mine) != 0) {
+	    "PRAGMA foreign_keys=OFF", &mine) != 0 ||
+	    (weakened && db_exec(c, "PRAGMA synchronous=NORMAL", &mine) != 0) || schema_check(c, vault_id, &mine) != 0) {
 		if (e != NULL)
 			*e = mine;
 		goto free;

@@ -36,4 +36,12 @@ void db_text(struct statement *s, int col, char *out, size_t n);
 /* SQL without values, perhaps several statements. */
 int db_exec(struct catalog *c, const char *sql, struct err *e);
 
+/**
+ * db_weaken(weak):
+ * Catalogs opened from now on commit with synchronous=NORMAL instead of EXTRA:
+ * a power cut may then undo what was promised.  Only for the test that shows
+ * that it would be found out.
+ */
+void db_weaken(int weak);
+
 #endif
