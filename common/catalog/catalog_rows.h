@@ -21,7 +21,7 @@ struct cat_table {
 	const struct cat_col *cols;
 };
 
-enum machine_state { MACHINE_LIVE = 1, MACHINE_REPLACED = 2, MACHINE_REVOKED = 3 };
+enum cat_machine_state { MACHINE_LIVE = 1, MACHINE_REPLACED = 2, MACHINE_REVOKED = 3 };
 struct cat_machine {
 	uint8_t id[ID_LEN];
 	char name[NAME_MAX_LEN + 1];
@@ -45,7 +45,7 @@ struct cat_machine_key {
 };
 extern const struct cat_table cat_machine_keys;
 
-enum credential_state { CREDENTIAL_ISSUED = 1, CREDENTIAL_USED = 2, CREDENTIAL_SUPERSEDED = 3 };
+enum cat_credential_state { CREDENTIAL_ISSUED = 1, CREDENTIAL_USED = 2, CREDENTIAL_SUPERSEDED = 3 };
 struct cat_credential {
 	uint8_t id[ID_LEN];
 	uint32_t purpose;
@@ -59,7 +59,7 @@ struct cat_credential {
 };
 extern const struct cat_table cat_credentials;
 
-enum image_state {
+enum cat_image_state {
 	IMAGE_RECEIVED = 1, IMAGE_INGESTING, IMAGE_WHOLE, IMAGE_PARTIAL, IMAGE_GAP, IMAGE_UNCLAIMED, IMAGE_CLAIMED
 };
 struct cat_image {
@@ -80,7 +80,7 @@ struct cat_image {
 };
 extern const struct cat_table cat_images;
 
-enum disk_state { DISK_EXPECTED = 1, DISK_RECEIVED = 2, DISK_INGESTED = 3, DISK_REPLACED = 4 };
+enum cat_disk_state { DISK_EXPECTED = 1, DISK_RECEIVED = 2, DISK_INGESTED = 3, DISK_REPLACED = 4 };
 struct cat_disk {
 	uint8_t image_id[ID_LEN];
 	uint32_t number;
@@ -92,7 +92,7 @@ struct cat_disk {
 };
 extern const struct cat_table cat_disks;
 
-enum snapshot_state { SNAPSHOT_UNKNOWN = 1, SNAPSHOT_WHOLE, SNAPSHOT_PENDING, SNAPSHOT_GAP };
+enum cat_snapshot_state { SNAPSHOT_UNKNOWN = 1, SNAPSHOT_WHOLE, SNAPSHOT_PENDING, SNAPSHOT_GAP };
 struct cat_snapshot {
 	uint8_t machine_id[ID_LEN];
 	int64_t seq;
@@ -110,7 +110,7 @@ struct cat_snapshot {
 };
 extern const struct cat_table cat_snapshots;
 
-enum pack_state { PACK_GOOD = 1, PACK_DAMAGED = 2 };
+enum cat_pack_state { PACK_GOOD = 1, PACK_DAMAGED = 2 };
 struct cat_pack {
 	uint8_t id[DIGEST_LEN];
 	uint32_t copy;
