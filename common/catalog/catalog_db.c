@@ -30,7 +30,7 @@ struct catalog {
 	size_t nkept;
 };
 
-static int weakened;
+static int weakened;	/* 1: NORMAL, 2: OFF */
 
 void
 db_weaken(int weak)
@@ -290,7 +290,8 @@ catalog_open(const char *path, const uint8_t vault_id[ID_LEN], int create, struc
 	if (db_exec(c, "PRAGMA page_size=4096; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536;"
 	    "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=EXTRA; PRAGMA trusted_schema=OFF;"
 	    "PRAGMA foreign_keys=OFF", &mine) != 0 ||
-	    (weakened && db_exec(c, "PRAGMA synchronous=NORMAL", &mine) != 0) || schema_check(c, vault_id, &mine) != 0) {
+	    (weakened && db_exec(c, weakened == 1 ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=OFF", &mine) != 0) ||
+	    schema_check(c, vault_id, &mine) != 0) {
 		if (e != NULL)
 			*e = mine;
 		goto free;

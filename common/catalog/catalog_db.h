@@ -38,9 +38,9 @@ int db_exec(struct catalog *c, const char *sql, struct err *e);
 
 /**
  * db_weaken(weak):
- * Catalogs opened from now on commit with synchronous=NORMAL instead of EXTRA:
- * a power cut may then undo what was promised.  Only for the test that shows
- * that it would be found out.
+ * Catalogs opened from now on commit with synchronous=EXTRA (0), NORMAL (1) or
+ * OFF (2).  With less than EXTRA a power cut may undo what was promised or
+ * spoil the catalog.  Only for the tests that show that it would be found out.
  */
 void db_weaken(int weak);
 
