@@ -12,13 +12,6 @@ fi
 twice=$(grep -oE '^\| S-[0-9]{4} ' errors.md | sort | uniq -d)
 [ -z "$twice" ] || { echo "given twice: $twice"; exit 1; }
 rows=$(grep -c '^| S-' errors.md)
-# Every number that the code can print has its row, and the names are all used.
-# shellcheck disable=SC2013 # names have no blanks
-for name in $(sed -n 's/^ERRDEF(\([A-Z_]*\),.*/\1/p' "$TOP/common/base/errors.def"); do
-	grep -rqwF "ERR_$name" "$TOP/common" "$TOP/seed" "$TOP/import" "$TOP/verify" ||
-	    { echo "ERR_$name is in the table and nowhere else"; exit 1; }
-done
-
 # agree TOOL ARGS...: fails, and says the same number in words, in JSON and by its exit status
 agree() {
 	rc=0
