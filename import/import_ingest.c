@@ -45,6 +45,7 @@ emit_result(const struct ingest_result *r)
 	out_u64(j, "chunks_new", r->chunks_new);
 	out_u64(j, "chunks_held", r->chunks_held);
 	out_u64(j, "chunks_bad", r->chunks_bad);
+	out_u64(j, "statements_bad", r->damage);
 	out_u64(j, "bytes_read", r->bytes_read);
 	out_u64(j, "bytes_stored", r->bytes_stored);
 	out_u64(j, "bytes_needed", r->needed);
@@ -104,6 +105,8 @@ print_done(const struct told *t, const struct ingest_result *r)
 		    (unsigned long long)r->chunks_bad);
 	else if (r->packs_bad > 0)
 		out_text("        %u packs are damaged; what they should hold is in the vault all the same\n", r->packs_bad);
+	if (r->damage > 0)
+		out_text("        %u statements, lists or indexes on it are damaged and could not be believed\n", r->damage);
 	print_snapshots(r);
 }
 
@@ -121,7 +124,7 @@ image_done(void *arg, const struct ingest_result *r)
 	else
 		print_done(t, r);
 	emit_result(r);
-	if (r->chunks_bad > 0)
+	if (r->chunks_bad > 0 || r->damage > 0)
 		t->exit = EXIT_DAMAGE;
 	else if ((r->unclaimed || r->gap > 0) && t->exit == 0)
 		t->exit = EXIT_NOT_ALL;

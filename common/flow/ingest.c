@@ -84,7 +84,7 @@ record_ingested(struct ingest *g, struct err *e)
 	const struct ingest_result *r = g->r;
 	struct rec_disk k = { .disk = g->st.disk, .packs_whole = r->packs_whole, .packs_repacked = r->packs_repacked,
 	    .chunks_new = r->chunks_new, .chunks_held = r->chunks_held, .chunks_bad = r->chunks_bad,
-	    .bytes_stored = r->bytes_stored, .complete = r->chunks_bad == 0 };
+	    .bytes_stored = r->bytes_stored, .complete = r->chunks_bad == 0 && r->damage == 0 };
 	struct cat_disk d = { .number = g->st.disk };
 	char note[128];
 	int rc;

@@ -35,6 +35,7 @@ struct ingest_result {
 	uint32_t packs;			/* on the disk */
 	uint32_t packs_read, packs_whole, packs_repacked, packs_bad;
 	uint64_t chunks_new, chunks_held, chunks_bad;	/* bad: not held after all */
+	uint32_t damage;		/* statements, lists and indexes on the disk that cannot be believed */
 	uint64_t bytes_read, bytes_stored;
 	uint64_t needed, room;		/* before the first byte: what is new, what is free */
 	uint32_t snapshots_new;
@@ -43,7 +44,7 @@ struct ingest_result {
 	int nothing_new;
 };
 
-/* Told of something that a person should know while it goes on; ${fatal} is 0. */
+/* Told once of each image. */
 typedef void (*ingest_done_fn)(void *arg, const struct ingest_result *r);
 
 /**
@@ -51,8 +52,8 @@ typedef void (*ingest_done_fn)(void *arg, const struct ingest_result *r);
  * Take in what stands on the disk mounted at ${path}; ${done} is called once
  * for each image.  Return 0: everything is in, or counted as bad or unclaimed
  * in the results; -1 with ${e}: ERR_NO_IMAGE, ERR_WRONG_VAULT, ERR_NO_SPACE
- * (before anything was written), ERR_DAMAGE (statement, manifest or index
- * cannot be believed), ERR_INTERRUPTED, …: what was stored until then stays,
+ * (before anything was written), ERR_DAMAGE (label or statement cannot be
+ * believed, or two things on the disk contradict each other), ERR_INTERRUPTED, …: what was stored until then stays,
  * and the same command goes on.
  */
 int ingest_disk(struct vault *v, const char *path, const struct ingest_options *o, ingest_done_fn done, void *arg,

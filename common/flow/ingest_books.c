@@ -407,7 +407,7 @@ bad_count(struct books *b, struct err *e)
 	size_t unique = 0;
 	uint8_t *states;
 
-	b->g->r->chunks_bad = b->bad_more;
+	b->g->r->chunks_bad += b->bad_more;
 	if (b->nbad == 0)
 		return 0;
 	qsort(b->bad, b->nbad, DIGEST_LEN, id_order);

@@ -8,6 +8,7 @@
 #include "common/base/err.h"
 #include "common/base/human.h"
 #include "common/base/io.h"
+#include "common/base/log.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/letter.h"
 #include "common/crypto/sign.h"
@@ -153,10 +154,17 @@ look_envelopes(struct ingest *g, struct err *e)
 {
 	for (uint32_t n = 0; n < SNAPS_PER_IMAGE_MAX; n++) {
 		struct ingest_envelope x = { .n = n }, *more;
-		int rc = either(g, envelope_name, &n, envelope_is, &x.env, &x.bytes, &x.len, e);
+		struct err mine;
+		int rc;
 
-		if (rc != 0)
-			return rc == 1 ? 0 : -1;
+		err_clear(&mine);
+		if ((rc = either(g, envelope_name, &n, envelope_is, &x.env, &x.bytes, &x.len, &mine)) == 1)
+			return 0;
+		if (rc != 0) {
+			say_warn("%s", mine.msg);
+			g->r->damage++;
+			continue;
+		}
 		statement_digest(&envelope_schema, x.bytes, x.len, x.digest);
 		if ((more = realloc(g->envs, (g->nenvs + 1) * sizeof(*more))) == NULL) {
 			free(x.bytes);
@@ -195,10 +203,19 @@ static int
 look_manifest(struct ingest *g, struct err *e)
 {
 	uint8_t root[DIGEST_LEN], digest[DIGEST_LEN];
-	int rc = image_manifest(&g->dir, &g->manifest, &g->manifest_len, &g->m, e);
+	struct err mine;
+	int rc;
 
-	if (rc != 0)
-		return rc == 1 ? 0 : err_during(e, "%s: manifest", g->name);
+	err_clear(&mine);
+	if ((rc = image_manifest(&g->dir, &g->manifest, &g->manifest_len, &g->m, &mine)) == 1)
+		return 0;
+	if (rc != 0) {
+		/* A copy on another disk of the image is as good. */
+		say_warn("%s: manifest: %s", g->name, mine.msg);
+		g->r->damage++;
+		g->manifest = NULL;
+		return 0;
+	}
 	root_of(&g->m, root);
 	if (memcmp(root, g->m.root, DIGEST_LEN) != 0)
 		return err_set(e, ERR_DAMAGE, "%s: the manifest contradicts its own root", g->name);

@@ -12,8 +12,8 @@
 #include "common/base/progress.h"
 #include "common/base/queue.h"
 #include "common/base/stop.h"
-#include "common/disk/image_dir.h"
 #include "common/flow/ingest_books.h"
+#include "common/flow/ingest_rows.h"
 
 #define SLOTS_MOST	64u
 #define MEMORY_DEFAULT	UINT64_C(400000000)
@@ -31,34 +31,32 @@ struct line {
 };
 
 static int
-pack_slot_fill(struct pack_slot *s, uint32_t number, uint32_t file_len, const uint8_t *table, uint32_t table_len,
-    const uint8_t *foot, uint8_t plan, struct err *e)
+pack_slot_fill(struct pack_slot *s, const struct disk_row *row, uint8_t plan, struct err *e)
 {
-	if (table_len > s->table_cap) {
-		uint8_t *more = realloc(s->table, table_len);
+	if (row->table_len > s->table_cap) {
+		uint8_t *more = realloc(s->table, row->table_len);
 
 		if (more == NULL)
 			return err_set(e, ERR_MEMORY, "no memory for packs in hand");
 		s->table = more;
-		s->table_cap = table_len;
+		s->table_cap = row->table_len;
 	}
-	memcpy(s->table, table, table_len);
-	memcpy(s->foot, foot, PACK_FOOT_LEN);
-	s->table_len = table_len;
-	s->number = number;
-	s->file_len = file_len;
+	memcpy(s->table, row->table, row->table_len);
+	memcpy(s->foot, row->foot, PACK_FOOT_LEN);
+	s->table_len = row->table_len;
+	s->number = row->number;
+	s->file_len = row->file_len;
 	s->plan = plan;
 	return 0;
 }
 
 static int
-read_all(struct line *l, struct index_reader *r, struct err *e)
+read_all(struct line *l, struct disk_rows *r, struct err *e)
 {
-	uint32_t number, file_len, table_len;
-	const uint8_t *table, *foot;
+	struct disk_row next;
 	int rc;
 
-	for (uint32_t row = 0; (rc = index_reader_next(r, &number, &file_len, &table, &table_len, &foot, e)) == 1; row++) {
+	for (uint32_t row = 0; (rc = disk_rows_next(r, &next, e)) == 1; row++) {
 		struct pack_slot *s;
 
 		if (atomic_load(&l->halt))
@@ -71,7 +69,7 @@ read_all(struct line *l, struct index_reader *r, struct err *e)
 			return -1;
 		if ((s = queue_get(l->idle)) == NULL)
 			return 0;
-		if (pack_slot_fill(s, number, file_len, table, table_len, foot, l->g->plan[row], e) != 0 ||
+		if (pack_slot_fill(s, &next, l->g->plan[row], e) != 0 ||
 		    pack_slot_read(l->g, s, e) != 0)
 			return -1;
 		progress_add(s->len, 1);
@@ -86,13 +84,12 @@ static void
 reader(void *arg)
 {
 	struct line *l = arg;
-	struct index_reader *r;
+	struct disk_rows *r;
 
 	err_clear(&l->reader_err);
-	if ((r = index_reader_new(&l->g->dir, &l->g->st, &l->reader_err)) == NULL ||
-	    read_all(l, r, &l->reader_err) != 0)
+	if ((r = disk_rows_new(l->g, &l->reader_err)) == NULL || read_all(l, r, &l->reader_err) != 0)
 		l->reader_failed = 1;
-	index_reader_free(r);
+	disk_rows_free(r);
 	queue_close(l->read);
 	(void)queue_put(l->done, &l->last);
 }

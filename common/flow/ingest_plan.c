@@ -5,11 +5,11 @@
 
 #include "common/base/err.h"
 #include "common/base/human.h"
+#include "common/base/log.h"
 #include "common/base/stop.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
-#include "common/disk/image_dir.h"
-#include "common/flow/ingest_job.h"
+#include "common/flow/ingest_rows.h"
 #include "common/pack/pack_view.h"
 #include "common/store/store.h"
 
@@ -30,6 +30,7 @@ struct planning {
 	uint32_t first;			/* row that the batch begins with */
 	uint64_t *fresh, *len;		/* of each row of the batch: bytes that are new, of the file */
 	size_t rows;
+	uint64_t chunks;		/* in all tables */
 };
 
 static int
@@ -97,6 +98,7 @@ row_gather(struct planning *p, uint32_t file_len, const uint8_t *table, uint32_t
 	if (p->n + v.table.count > BATCH && p->n > 0 && batch_decide(p, e) != 0)
 		return -1;
 	g->rows++;
+	p->chunks += v.table.count;
 	p->fresh[p->rows] = v.table.count == 0 ? file_len : 0;
 	p->len[p->rows++] = file_len;
 	for (uint32_t i = 0; i < v.table.count; i++) {
@@ -113,21 +115,27 @@ row_gather(struct planning *p, uint32_t file_len, const uint8_t *table, uint32_t
 static int
 plan_rows(struct planning *p, struct err *e)
 {
-	struct index_reader *r = index_reader_new(&p->g->dir, &p->g->st, e);
-	uint32_t number, file_len, table_len;
-	const uint8_t *table, *foot;
+	struct disk_rows *r = disk_rows_new(p->g, e);
+	struct disk_row row;
 	int rc;
 
 	if (r == NULL)
-		return err_during(e, "%s: index", p->g->name);
-	while ((rc = index_reader_next(r, &number, &file_len, &table, &table_len, &foot, e)) == 1)
-		if (row_gather(p, file_len, table, table_len, foot, e) != 0) {
+		return -1;
+	while ((rc = disk_rows_next(r, &row, e)) == 1)
+		if (row_gather(p, row.file_len, row.table, row.table_len, row.foot, e) != 0) {
 			rc = -1;
 			break;
 		}
 	if (rc == 0)
 		rc = batch_decide(p, e);
-	index_reader_free(r);
+	if (disk_rows_without_index(r) && rc == 0) {
+		say_warn("%s: both copies of its index are damaged; its %u packs speak for themselves", p->g->name, p->g->rows);
+		p->g->r->damage++;
+		/* The statement knows how many chunks there should be. */
+		if (p->g->st.chunks > p->chunks)
+			p->g->r->chunks_bad += p->g->st.chunks - p->chunks;
+	}
+	disk_rows_free(r);
 	return rc;
 }
 

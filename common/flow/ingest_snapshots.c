@@ -211,7 +211,7 @@ snapshot_file(struct filing *f, const struct ingest_envelope *x, struct err *e)
 		if ((rc = list_file(f, x, e)) == 0 && (rc = envelope_put(f, x, e)) == 0)
 			rc = snapshot_record(f, x, e);
 		else if (rc == 1)
-			f->g->r->chunks_bad++;
+			f->g->r->damage++;
 		rc = rc == 1 ? 0 : rc;
 	}
 	(void)io->close(turn);

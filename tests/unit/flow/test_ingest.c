@@ -307,11 +307,10 @@ either_copy_of_what_stands_twice_is_enough(void **state)
 }
 
 static void
-a_disk_that_contradicts_itself_is_refused(void **state)
+a_disk_without_a_good_label_or_statement_is_refused(void **state)
 {
 	static const struct { const char *name[2]; } t[] = {
-		{ { "label", "label2" } }, { { "stmt", "stmt2" } }, { { "index/p0000", "index2/p0000" } },
-		{ { "manif/g0001", "manif2/g0001" } }, { { "snap/00000000.env", "snap2/00000000.env" } },
+		{ { "label", "label2" } }, { { "stmt", "stmt2" } },
 	};
 	struct site *s = *state;
 	struct seed_image im;
@@ -340,12 +339,89 @@ a_snapshot_whose_list_is_damaged_twice_is_not_filed(void **state)
 	spoil(s->disk[0], "snap/00000000.r00", -20);
 	spoil(s->disk[0], "snap2/00000000.r00", -20);
 	assert_int_equal(site_ingest(s, 0), 0);
-	assert_true(s->r.chunks_bad > 0);
+	assert_int_equal(s->r.damage, 1);
 	assert_int_equal(site_snapshot(s, 1, NULL), 0);
 	assert_int_equal(objects(s, "snapshots/"), 0);
 	spoil(s->disk[0], "snap2/00000000.r00", -20);
 	assert_int_equal(site_ingest(s, 0), 0);
 	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+}
+
+static void
+damaged_twice(struct site *s, const char *a, const char *b)
+{
+	spoil(s->disk[0], a, -20);
+	spoil(s->disk[0], b, -20);
+}
+
+/* What passes is kept: the packs come in, and the rest when a good copy comes. */
+static void
+packs_come_in_without_manifest_and_envelopes(void **state)
+{
+	struct site *s = *state;
+	struct seed_image im;
+
+	one_disk(s, &im, 20);
+	damaged_twice(s, "manif/g0001", "manif2/g0001");
+	damaged_twice(s, "snap/00000000.env", "snap2/00000000.env");
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(s->r.damage, 2);
+	assert_int_equal(s->r.packs_whole, 3);
+	assert_int_equal(s->r.chunks_bad, 0);
+	assert_int_equal(site_snapshot(s, 1, NULL), 0);
+	damaged_twice(s, "manif/g0001", "manif2/g0001");
+	damaged_twice(s, "snap/00000000.env", "snap2/00000000.env");
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(s->r.packs_read, 0);
+	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+	assert_int_equal(site_image(s, &im), IMAGE_WHOLE);
+	site_rebuild_agrees(s);
+}
+
+static void
+packs_speak_for_themselves_without_an_index(void **state)
+{
+	struct site *s = *state;
+	struct seed_image im;
+
+	one_disk(s, &im, 20);
+	damaged_twice(s, "index/p0000", "index2/p0000");
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(s->r.damage, 1);
+	assert_int_equal(s->r.packs_whole, 3);
+	assert_int_equal(s->r.chunks_bad, 0);
+	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+	site_rebuild_agrees(s);
+}
+
+static void
+without_an_index_a_lost_pack_is_counted_all_the_same(void **state)
+{
+	struct site *s = *state;
+	struct seed_image im;
+	char path[512];
+
+	one_disk(s, &im, 20);
+	damaged_twice(s, "index/p0000", "index2/p0000");
+	(void)snprintf(path, sizeof(path), "%s/samara/rm4k/packs/0000/00000001.pk", s->disk[0]);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(s->r.chunks_bad, 8);
+	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_GAP);
+	site_rebuild_agrees(s);
+}
+
+static void
+an_envelope_that_the_manifest_does_not_name_is_refused(void **state)
+{
+	struct site *s = *state;
+	struct seed_image im;
+
+	one_disk(s, &im, 20);
+	seed_snapshot(&im, s->disk[0], 2, 0, 4);
+	assert_int_equal(site_ingest(s, 0), -1);
+	assert_int_equal(s->e.code, ERR_DAMAGE);
+	assert_int_equal(objects(s, "packs/"), 0);
 }
 
 static void
@@ -798,8 +874,12 @@ main(void)
 		T(packs_that_are_no_packs_are_gaps),
 		T(swapped_packs_are_found),
 		T(either_copy_of_what_stands_twice_is_enough),
-		T(a_disk_that_contradicts_itself_is_refused),
+		T(a_disk_without_a_good_label_or_statement_is_refused),
 		T(a_snapshot_whose_list_is_damaged_twice_is_not_filed),
+		T(packs_come_in_without_manifest_and_envelopes),
+		T(packs_speak_for_themselves_without_an_index),
+		T(without_an_index_a_lost_pack_is_counted_all_the_same),
+		T(an_envelope_that_the_manifest_does_not_name_is_refused),
 		T(a_disk_that_is_not_closed_goes_back),
 		T(a_disk_for_another_vault_is_refused),
 		T(what_does_not_fit_is_refused_before_the_first_byte),
