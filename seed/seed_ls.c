@@ -8,6 +8,7 @@
 #include "common/base/out.h"
 #include "common/base/stop.h"
 #include "common/base/text.h"
+#include "common/flow/path_within.h"
 #include "common/pack/listing_read.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_read.h"
@@ -115,15 +116,6 @@ entry_show(struct showing *s, struct fmt_view dir, const struct entry *en)
 	s->bytes += en->size;
 }
 
-/* ${path} is ${top} or lies below it. */
-static int
-within(struct fmt_view path, struct fmt_view top)
-{
-	if (top.len == 1)
-		return 1;
-	return path.len >= top.len && memcmp(path.p, top.p, top.len) == 0 && (path.len == top.len || path.p[top.len] == '/');
-}
-
 static int
 dir_show(struct showing *s, struct fmt_view top, struct err *e)
 {
@@ -137,7 +129,7 @@ dir_show(struct showing *s, struct fmt_view top, struct err *e)
 		return err_set(e, ERR_MEMORY, "no memory to read a listing");
 	rc = listing_reader_seek(r, top, e);
 	while (rc == 0 && (rc = listing_reader_next(r, &dir, &en, e)) > 0) {
-		if (rc == 2 && (s->recursive ? !within(dir, top) : !first)) {
+		if (rc == 2 && (s->recursive ? !path_is_within(dir, top) : !first)) {
 			rc = 0;
 			break;
 		}

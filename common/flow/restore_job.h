@@ -1,17 +1,17 @@
 #ifndef SAMARA_FLOW_RESTORE_JOB_H
 #define SAMARA_FLOW_RESTORE_JOB_H
 
-/* What the parts of a restore share: restore.c, restore_walk.c, restore_work.c, restore_links.c, restore_target.c. */
+/* What the parts of a restore share: restore.c, restore_walk.c, restore_work.c, restore_target.c. */
 
 #include <pthread.h>
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/flow/link_table.h"
 #include "common/flow/restore.h"
 #include "common/flow/snapshot_open.h"
 #include "common/walk/place_notes.h"
 
-struct links;
 struct queue;
 
 struct restore_job {
@@ -104,22 +104,5 @@ int restore_stopped(struct restore_job *j);
 int restore_walk(struct restorer *w, struct fmt_view path, struct err *e);
 /* One entry of ${dir}, and what is below it; 0, or -1 with ${e} (ERR_NOT_FOUND). */
 int restore_one(struct restorer *w, const char *path, struct err *e);
-
-/* restore_links.c */
-
-enum link_claim {
-	LINK_FIRST,	/* write it; links_made says when it is there */
-	LINK_LATER,	/* the same file as one before: link it at the end */
-	LINK_DIFFERENT,	/* the same inode, but another entry: write it by itself */
-	LINK_FULL	/* no more memory for groups: write it by itself */
-};
-struct links *links_new(size_t memory);
-void links_free(struct links *l);
-/* What to do with a name of a file with several; the job's lock is held. */
-enum link_claim links_claim(struct links *l, struct fmt_view dir, const struct entry *en);
-/* The first name stands at ${id} now; the lock is held. */
-void links_made(struct links *l, const struct entry *en, const struct place_id *id);
-/* The first name of the group of ${en}: 1 if it stands. */
-int links_first(struct links *l, const struct entry *en, struct fmt_view *dir, struct fmt_view *name, struct place_id *id);
 
 #endif

@@ -4,6 +4,7 @@
 #include "common/base/queue.h"
 #include "common/base/stop.h"
 #include "common/base/text.h"
+#include "common/flow/path_within.h"
 #include "common/flow/restore_job.h"
 #include "common/pack/listing_read.h"
 
@@ -340,15 +341,6 @@ dir_begin(struct hand *h, struct fmt_view dir, struct err *e)
 	return 0;
 }
 
-/* ${path} is ${top} or lies below it. */
-static int
-within(struct fmt_view path, struct fmt_view top)
-{
-	if (top.len == 1)
-		return 1;
-	return path.len >= top.len && memcmp(path.p, top.p, top.len) == 0 && (path.len == top.len || path.p[top.len] == '/');
-}
-
 /* A part of the listing cannot be read: tell, and go on behind it.  0, or -1 where that is no use. */
 static int
 part_lost(struct hand *h, struct fmt_view dir, const struct err *why)
@@ -377,7 +369,7 @@ items_hand(struct hand *h, struct listing_reader *r, struct fmt_view top, struct
 			err_clear(e);
 			continue;
 		}
-		if (rc == 2 && !within(dir, top))
+		if (rc == 2 && !path_is_within(dir, top))
 			return 0;
 		if (restore_stopped(h->j))
 			return 0;

@@ -4,11 +4,10 @@
 #include "common/base/io.h"
 #include "common/base/progress.h"
 #include "common/base/queue.h"
+#include "common/flow/entry_xattrs.h"
 #include "common/flow/restore_job.h"
 #include "common/pack/listing_read.h"
 #include "common/walk/place_chain.h"
-
-#define XATTRS_BYTES_MAX	(64u << 20)	/* of one object; more cannot be put back anywhere */
 
 int
 restorer_init(struct restorer *w, struct restore_job *j, struct err *e)
@@ -84,26 +83,7 @@ restore_failed(struct restore_job *j, struct fmt_view dir, struct fmt_view name,
 int
 restore_xattrs(struct restorer *w, struct entry *en, struct err *e)
 {
-	struct spill_reader *r;
-	const uint8_t *p;
-	size_t n;
-	int rc;
-
-	if ((en->longs & LONG_XATTRS) == 0)
-		return 0;
-	if (en->long_xattrs.len > XATTRS_BYTES_MAX)
-		return err_set(e, ERR_DAMAGE, "its attributes have %llu bytes", (unsigned long long)en->long_xattrs.len);
-	if ((r = spill_reader_new(&en->long_xattrs, source_get, w->reader, NULL, NULL)) == NULL)
-		return err_set(e, ERR_MEMORY, "no memory for attributes");
-	buf_reset(&w->xattrs);
-	while ((rc = spill_reader_next(r, &p, &n, e)) == 1)
-		buf_add(&w->xattrs, p, n);
-	spill_reader_free(r);
-	if (rc != 0 || buf_check(&w->xattrs, e) != 0)
-		return -1;
-	en->longs &= (uint8_t)~LONG_XATTRS;
-	en->xattrs = view_of(w->xattrs.p, w->xattrs.len);
-	return 0;
+	return entry_xattrs(en, w->reader, &w->xattrs, e);
 }
 
 /* A file being written by one thread. */

@@ -282,6 +282,18 @@ source_has(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *len, 
 	return 1;
 }
 
+uint64_t
+source_place(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *len)
+{
+	size_t n;
+	const struct chunk_at *at = chunk_map_find(s->map, id, &n);
+
+	if (at == NULL)
+		return UINT64_MAX;
+	*len = at->len;
+	return (uint64_t)at->pack << 32 | at->off;
+}
+
 void
 source_want(struct source *s, const uint8_t id[DIGEST_LEN])
 {

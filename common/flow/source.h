@@ -51,6 +51,9 @@ const struct domain_keys *source_keys(const struct source *s);
 /* 1 if there is a copy of ${id}, else 0; ${len}: bytes of its frame (may be NULL), ${from}: its container (may be NULL). */
 int source_has(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *len, size_t *from);
 
+/* Where the first copy of ${id} lies, as a number that rises from pack to pack and within each; UINT64_MAX: nowhere. */
+uint64_t source_place(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *len);
+
 /**
  * source_want(s, id):
  * Say that ${id} will be asked for soon.  Where much of one pack is wanted it

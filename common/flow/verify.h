@@ -53,6 +53,16 @@ int verify_disks(const char *const *paths, size_t n, const struct verify_options
  */
 int verify_vault(const char *path, const struct verify_options *o, struct verify_result *r, struct err *e);
 
+/**
+ * verify_snapshot(se, snap, o, r, e):
+ * With the key: every chunk that ${snap} needs, from the first place of the
+ * session ${se} where it is good, and its listing.  As verify_disks.
+ */
+struct session;
+struct snapshot;
+int verify_snapshot(struct session *se, const struct snapshot *snap, const struct verify_options *o, struct verify_result *r,
+    struct err *e);
+
 /* The level of proof, for a person. */
 const char *proof_text(enum proof p);
 

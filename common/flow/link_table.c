@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/crypto/hash.h"
-#include "common/flow/restore_job.h"
+#include "common/flow/link_table.h"
 
 #define FIRST_SLOTS	1024u
 
