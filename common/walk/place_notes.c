@@ -69,7 +69,7 @@ int
 notes_add(struct notes *s, struct fmt_view path, const struct entry *en, struct err *e)
 {
 	size_t len = NOTE_HEAD + path.len + en->name.len + en->user.len + en->group.len + en->target.len +
-	    en->xattrs.len + 4;
+	    en->xattrs.len + en->extents.len + 4;
 
 	buf_u32(&s->out, (uint32_t)len);
 	buf_add(&s->out, en, sizeof(*en));
@@ -80,6 +80,7 @@ notes_add(struct notes *s, struct fmt_view path, const struct entry *en, struct 
 	buf_add(&s->out, en->group.p, en->group.len);
 	buf_add(&s->out, en->target.p, en->target.len);
 	buf_add(&s->out, en->xattrs.p, en->xattrs.len);
+	buf_add(&s->out, en->extents.p, en->extents.len);
 	buf_u32(&s->out, (uint32_t)len);
 	if (buf_check(&s->out, e) != 0)
 		return -1;
@@ -130,7 +131,7 @@ note_read(struct notes *s, uint64_t at, uint32_t len, struct note *n, struct err
 	part(&r, &n->entry.group);
 	part(&r, &n->entry.target);
 	part(&r, &n->entry.xattrs);
-	n->entry.extents = (struct fmt_view){ 0 };
+	part(&r, &n->entry.extents);
 	n->before = at;
 	n->after = at + len;
 	if (r.bad || r.left != 4)
