@@ -64,8 +64,8 @@ int chunks_mark(struct catalog *c, const uint8_t domain[DIGEST_LEN], int64_t pac
 /**
  * chunks_walk(c, domain, above, out, cap, n, e):
  * The next at most ${cap} copies in order of ids, from the first id above
- * ${above} (NULL: the first of all); an id's copies are never torn apart
- * unless they alone fill ${out}.  ${n} is 0 at the end.
+ * ${above} (NULL: the first of all); all copies of an id come together, unless
+ * they alone fill ${out}: then those beyond it are left out.  ${n} is 0 at the end.
  */
 struct cat_place {
 	uint8_t id[DIGEST_LEN];
