@@ -64,7 +64,7 @@ static struct meddling {
 	ino_t ino;
 	int64_t later;			/* seconds added to the wall clock */
 	unsigned opened;		/* files of the source that were opened for reading */
-	int change;			/* so many readings are disturbed */
+	_Atomic int change;			/* so many readings are disturbed */
 	int open_errno, read_errno;
 	void (*on_open)(void);		/* once, before the file is opened */
 	pthread_mutex_t lock;
