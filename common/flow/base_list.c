@@ -72,6 +72,7 @@ next_record(struct base_list *b, struct err *e)
 	unsigned type;
 	int got;
 
+	b->spilled = 0;		/* what nobody took belonged to a file that was left out */
 	for (;;) {
 		before = journal_here(b->reader);
 		if ((got = journal_next(b->reader, &type, &payload, e)) != 1)
@@ -105,11 +106,9 @@ layer_next(struct base_list *b, struct err *e)
 			continue;
 		}
 		b->en = it.entry;
-		b->place = (struct base_place){ .has = b->spilled, .layer = (unsigned)b->at, .mark = b->spills };
-		if (it.entry.longs != 0)
-			b->spilled = 0;
-		else
-			b->place.has = 0;
+		b->place = (struct base_place){ .has = b->spilled && it.entry.longs != 0, .layer = (unsigned)b->at,
+		    .mark = b->spills };
+		b->spilled = 0;		/* they stand right before their entry */
 		return 1;
 	}
 }

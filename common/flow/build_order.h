@@ -33,6 +33,7 @@ struct order {
 	uint8_t dir[PATH_LEN_MAX];
 	size_t dir_len;
 	struct log_block *block, *head, *tail;
+	bool spills_open;		/* spill chunks were logged, and no entry after them */
 	size_t pending;			/* bytes in blocks */
 	int64_t synced;
 	/* hard links */

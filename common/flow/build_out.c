@@ -88,7 +88,20 @@ block_begin(struct order *o, struct err *e)
 	w = (struct wr){ .p = o->block->p, .left = o->block->cap };
 	item_dir_put(&w, view_of(o->dir, o->dir_len));
 	o->block->len = o->block->cap - w.left;
+	o->spills_open = false;
 	return w.bad ? err_set(e, ERR_INTERNAL, "a directory's name is not valid") : 0;
+}
+
+/* Spill chunks of a file that is left out after all: so that no later entry takes them for its own. */
+static int
+spills_disown(struct order *o, struct err *e)
+{
+	if (!o->spills_open)
+		return 0;
+	if (block_begin(o, e) != 0)
+		return -1;
+	out_close_block(o);
+	return 0;
 }
 
 static int
@@ -106,6 +119,7 @@ log_spill(struct order *o, unsigned what, const uint8_t *id, struct fmt_view pla
 	b->seq = seq;
 	o->block = b;
 	out_close_block(o);
+	o->spills_open = true;
 	return 0;
 }
 
@@ -366,7 +380,7 @@ big_done(struct order *o, struct unit *u, struct err *e)
 	struct piece *p = &u->pieces[0];
 
 	if (p->skip)
-		return 1;
+		return spills_disown(o, e) != 0 ? -1 : 1;
 	p->en.size = b->size;
 	if (b->spill != NULL) {
 		if (spill_writer_finish(b->spill, &p->en.long_extents, e) != 0)

@@ -319,6 +319,58 @@ each_long_entry_knows_its_spill_chunks(void **state)
 	}
 }
 
+/* Only spill chunks, of a file that was left out in the end. */
+static void
+put_orphans(struct journal *j, bool closed)
+{
+	uint8_t spill[1 + DIGEST_LEN + 60] = { LONG_EXTENTS, 99 }, bytes[64];
+	struct wr w = { .p = bytes, .left = sizeof(bytes) };
+	struct err e;
+
+	err_clear(&e);
+	assert_int_equal(journal_put(j, JOURNAL_SPILL, spill, sizeof(spill), &e), 0);
+	item_dir_put(&w, text("/d"));
+	if (closed)
+		assert_int_equal(journal_put(j, JOURNAL_ITEMS, bytes, sizeof(bytes) - w.left, &e), 0);
+}
+
+/* They stand before the spill chunks of ${next} (or a plain entry): nobody takes them for its own. */
+static void
+spill_chunks_of_a_file_left_out_belong_to_nobody(void **state)
+{
+	struct base_layer l = { .dirfd = dir, .name = "orphans" };
+	struct base_place place;
+	struct base_list *b;
+	struct journal *j;
+	struct entry en;
+	struct err e;
+
+	(void)state;
+	err_clear(&e);
+	assert_non_null(j = journal_create(dir, l.name, 0, NULL, 0, &e));
+	put_orphans(j, false);
+	put_long(j, "b", 0, 0);
+	put_long(j, "c", 2, 20);
+	put_orphans(j, true);
+	put_long(j, "d", 3, 30);
+	assert_int_equal(journal_sync(j, &e), 0);
+	journal_close(j);
+	assert_non_null(b = base_list_new(&l, 1, &e));
+	for (uint8_t i = 1; i < 4; i++) {
+		struct spilled s = { 0 };
+		char name[2] = { (char)('a' + i), 0 };
+
+		assert_int_equal(base_list_find(b, text("/d"), text(name), &en, &place, &e), 1);
+		assert_int_equal(place.has, i > 1);
+		if (!place.has)
+			continue;
+		assert_int_equal(base_spills(&l, place.mark, take_spill, &s, &e), 0);
+		assert_int_equal(s.n, i);
+		assert_int_equal(s.id[0], i * 10);
+	}
+	base_list_free(b);
+}
+
 int
 main(void)
 {
@@ -330,6 +382,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_layer_that_is_missing_is_said, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_torn_layer_gives_way_to_the_older_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(each_long_entry_knows_its_spill_chunks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(spill_chunks_of_a_file_left_out_belong_to_nobody, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
