@@ -126,9 +126,10 @@ chmod 700 "$demo"
 start packages
 # shellcheck source=cmake/packages.sh
 . "$top/cmake/packages.sh"
-wanted=$(packages_missing build | tr '\n' ' ')
+wanted=$(packages_missing build | wc -l)
 packages_need build || { rm -rf "$demo"; exit 2; }
-line "${wanted:+installed $wanted}${wanted:-all there}" "$(took)"
+if [ "$wanted" -eq 0 ]; then wanted='all there'; else wanted="$wanted installed"; fi
+line "$wanted" "$(took)"
 
 start build
 tools=$top/build/tools
