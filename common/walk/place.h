@@ -20,6 +20,8 @@ struct place;
 struct place_dir;
 struct place_file;
 
+#define PLACE_BLOCK	4096u	/* whole ones of these can go past the cache */
+
 /* What to do with something of that name that is there already. */
 enum place_overwrite {
 	PLACE_NEVER,		/* leave it alone */
@@ -106,10 +108,19 @@ int place_file_begin(struct place_dir *d, const struct entry *en, struct place_f
 
 /**
  * place_file_write(f, buf, n, at):
- * Write ${n} bytes at offset ${at}.  What is never written is a hole.  Return
- * 0, or -1 with ${e}: then only place_file_abandon is left.
+ * Write ${n} bytes at offset ${at}; several threads may, at different places.
+ * What is never written is a hole.  Return 0, or -1 with ${e}: then only
+ * place_file_abandon is left.
  */
 int place_file_write(struct place_file *f, const void *buf, size_t n, uint64_t at, struct err *e);
+
+/**
+ * place_file_large(f, size, e):
+ * Say that ${size} bytes will be written by several threads in large pieces:
+ * the file gets its size at once, and whole blocks go past the cache where the
+ * file system lets them.  Before the first write.  Return 0 or -1 with ${e}.
+ */
+int place_file_large(struct place_file *f, uint64_t size, struct err *e);
 
 /**
  * place_file_commit(f, en, report, res, id, e):

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/err.h"
 #include "common/base/io.h"
@@ -10,7 +12,8 @@
 struct place_file {
 	struct place_dir *dir;
 	int fd;
-	uint64_t end;		/* behind the last byte written */
+	int direct;		/* the same file, past the cache; -1: not to be had */
+	uint64_t end;		/* behind the last byte written; atomic */
 	char temp[TEMP_NAME_LEN];
 	char name[NAME_LEN_MAX + 1];
 };
@@ -51,6 +54,7 @@ place_file_begin(struct place_dir *d, const struct entry *en, struct place_file 
 	if ((new = calloc(1, sizeof(*new))) == NULL)
 		return err_errno(e, "make a file");
 	new->fd = -1;
+	new->direct = -1;
 	if (object_name(en, new->name, e) != 0 || object_there(d, new->name, en, res, &st, e) != 0)
 		goto fail;
 	if (*res != PLACE_DONE) {
@@ -76,16 +80,46 @@ fail:
 }
 
 int
+place_file_large(struct place_file *f, uint64_t size, struct err *e)
+{
+	char path[64], safe[600];
+
+	if (io->ftruncate(f->fd, (off_t)size) != 0)
+		return err_errno(e, "give %s its size", text_safe(safe, sizeof(safe), f->name, strlen(f->name)));
+	f->end = size;
+	/* A description of its own, since the flag belongs to the description; without /proc it stays in the cache. */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	f->direct = io->open(AT_FDCWD, path, O_WRONLY | O_CLOEXEC | O_DIRECT, 0);
+	return 0;
+}
+
+/* Whole blocks past the cache.  0; 1 it cannot be done so; -1 with errno. */
+static int
+blocks_write(struct place_file *f, const void *buf, size_t n, uint64_t at)
+{
+	if (f->direct == -1 || ((uintptr_t)buf | n | at) % PLACE_BLOCK != 0)
+		return 1;
+	if (io_write_full(f->direct, buf, n, (off_t)at) == 0)
+		return 0;
+	return errno == EINVAL ? 1 : -1;
+}
+
+int
 place_file_write(struct place_file *f, const void *buf, size_t n, uint64_t at, struct err *e)
 {
 	char safe[600];
+	uint64_t was;
+	int rc;
 
 	if (n > (uint64_t)INT64_MAX || at > (uint64_t)INT64_MAX - n)
 		return err_set(e, ERR_FORMAT, "a file longer than any file can be");
-	if (io_write_full(f->fd, buf, n, (off_t)at) != 0)
+	rc = blocks_write(f, buf, n, at);
+	if (rc == -1 || (rc == 1 && io_write_full(f->fd, buf, n, (off_t)at) != 0))
 		return err_errno(e, "write %s", text_safe(safe, sizeof(safe), f->name, strlen(f->name)));
-	if (at + n > f->end)
-		f->end = at + n;
+	was = __atomic_load_n(&f->end, __ATOMIC_RELAXED);
+	while (at + n > was &&
+	    !__atomic_compare_exchange_n(&f->end, &was, at + n, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
 	return 0;
 }
 
@@ -94,6 +128,8 @@ file_free(struct place_file *f)
 {
 	if (f->fd != -1)
 		(void)io->close(f->fd);
+	if (f->direct != -1)
+		(void)io->close(f->direct);
 	place_dir_release(f->dir);
 	free(f);
 }
