@@ -73,11 +73,20 @@ int target_done(struct restore_job *j, struct err *e);
 /* restore_work.c */
 
 /* One thread's side. */
+/* Bytes of a large file on their way out in whole blocks: buf[lead] stands at offset ${at}, ${lead} = ${at} modulo a block. */
+#define GATHER_LEN	(8u << 20)
+struct gather {
+	uint8_t *buf;			/* aligned; GATHER_LEN and a chunk */
+	size_t lead, len;
+	uint64_t at;
+};
+
 struct restorer {
 	struct restore_job *j;
 	struct source_reader *reader;
 	struct meta_report meta;
 	struct buf xattrs;
+	struct gather gather;
 };
 int restorer_init(struct restorer *w, struct restore_job *j, struct err *e);
 void restorer_release(struct restorer *w);

@@ -11,6 +11,7 @@
 #define BIG_BYTES	(4u << 20)	/* larger files are written by several threads */
 #define UNIT_BYTES	(2u << 20)
 #define UNIT_FILES	64u
+#define PART_BYTES	(8u << 20)	/* of a large file, for one thread */
 
 /* Handing out work in listing order. */
 struct hand {
@@ -145,7 +146,7 @@ part_add(void *arg, uint64_t at, const struct extent *x, struct err *e)
 	buf_add(&h->parts->parts, &p, sizeof(p));
 	unit_wants(h, h->parts, x);
 	h->parts->bytes += x->len;
-	return h->parts->bytes >= UNIT_BYTES ? unit_put(h, &h->parts, e) : 0;
+	return h->parts->bytes >= PART_BYTES ? unit_put(h, &h->parts, e) : 0;
 }
 
 static struct restore_big *
@@ -204,7 +205,9 @@ big_file(struct hand *h, struct fmt_view dir, const struct entry *en, struct err
 		return -1;
 	}
 	h->big->file = file;
-	rc = extents_each(en, source_get, h->w->reader, NULL, NULL, part_add, h, &own);
+	rc = place_file_large(file, en->size, &own);
+	if (rc == 0)
+		rc = extents_each(en, source_get, h->w->reader, NULL, NULL, part_add, h, &own);
 	if (rc != 0 && !__atomic_exchange_n(&h->big->failed, 1, __ATOMIC_RELAXED) && !restore_stopped(h->j))
 		restore_failed(h->j, dir, en->name, &own);
 	rc = unit_put(h, &h->parts, e);

@@ -15,6 +15,8 @@ restorer_init(struct restorer *w, struct restore_job *j, struct err *e)
 	memset(w, 0, sizeof(*w));
 	w->j = j;
 	buf_init(&w->xattrs);
+	if ((w->gather.buf = aligned_alloc(PLACE_BLOCK, GATHER_LEN + CHUNK_PLAIN_MAX)) == NULL)
+		return err_set(e, ERR_MEMORY, "no memory to restore");
 	return (w->reader = source_reader_new(j->opt->source, e)) != NULL ? 0 : -1;
 }
 
@@ -26,6 +28,7 @@ restorer_release(struct restorer *w)
 	pthread_mutex_unlock(&w->j->lock);
 	source_reader_free(w->reader);
 	buf_release(&w->xattrs);
+	free(w->gather.buf);
 }
 
 int
@@ -221,18 +224,78 @@ restore_big_drop(struct restorer *w, struct restore_big *b)
 	free(b);
 }
 
+/* Put what is gathered into the file; with ${all} false a last, broken block stays for what follows it. */
+static int
+gather_flush(struct restorer *w, struct place_file *f, int all, struct err *e)
+{
+	struct gather *g = &w->gather;
+	size_t lead = g->lead, end = lead + g->len, first, last;
+
+	if (g->len == 0)
+		return 0;
+	/* [lead, first) and [last, end) are broken blocks, between them whole ones. */
+	first = (lead + PLACE_BLOCK - 1) / PLACE_BLOCK * PLACE_BLOCK;
+	last = end / PLACE_BLOCK * PLACE_BLOCK;
+	if (last <= first) {
+		if (!all)
+			return 0;
+		first = last = end;
+	}
+	if (first > lead && place_file_write(f, g->buf + lead, first - lead, g->at, e) != 0)
+		return -1;
+	if (last > first && place_file_write(f, g->buf + first, last - first, g->at + (first - lead), e) != 0)
+		return -1;
+	if (all && end > last && place_file_write(f, g->buf + last, end - last, g->at + (last - lead), e) != 0)
+		return -1;
+	g->at += last - lead;
+	memmove(g->buf, g->buf + last, end - last);
+	g->lead = 0;
+	g->len = all ? 0 : end - last;
+	return 0;
+}
+
+/* Gather an extent behind the others of its stretch. */
+static int
+gather_extent(struct restorer *w, struct place_file *f, uint64_t at, const struct extent *x, struct err *e)
+{
+	struct gather *g = &w->gather;
+	const uint8_t *plain;
+	size_t len;
+
+	if (extent_is_hole(x))
+		return 0;
+	if (source_get(w->reader, x->id, 0, &plain, &len, e) != 0)
+		return -1;
+	if (x->offset > len || x->len > len - x->offset)
+		return err_set(e, ERR_DAMAGE, "an extent of it lies outside its chunk");
+	if (at != g->at + g->len && gather_flush(w, f, 1, e) != 0)
+		return -1;
+	if (g->lead + g->len + x->len > GATHER_LEN && gather_flush(w, f, 0, e) != 0)
+		return -1;
+	if (g->len == 0) {
+		g->at = at;
+		g->lead = at % PLACE_BLOCK;
+	}
+	memcpy(g->buf + g->lead + g->len, plain + x->offset, (size_t)x->len);
+	g->len += (size_t)x->len;
+	return 0;
+}
+
 static void
 parts_write(struct restorer *w, const struct restore_unit *u)
 {
 	const struct part *p = (const struct part *)(const void *)u->parts.p;
-	struct writing g = { .w = w, .file = u->big->file };
+	size_t n = u->parts.len / sizeof(*p);
 	struct err own;
+	int rc;
 
-	for (size_t i = 0; i < u->parts.len / sizeof(*p); i++) {
+	w->gather.len = 0;
+	for (size_t i = 0; i <= n; i++) {
 		if (restore_stopped(w->j) || __atomic_load_n(&u->big->failed, __ATOMIC_RELAXED))
 			return;
 		err_clear(&own);
-		if (extent_write(&g, p[i].at, &p[i].x, &own) != 0) {
+		rc = i < n ? gather_extent(w, u->big->file, p[i].at, &p[i].x, &own) : gather_flush(w, u->big->file, 1, &own);
+		if (rc != 0) {
 			if (!__atomic_exchange_n(&u->big->failed, 1, __ATOMIC_RELAXED))
 				restore_failed(w->j, view_of(u->big->path.p, u->big->path.len), u->big->en.name, &own);
 			return;
