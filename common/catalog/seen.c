@@ -340,6 +340,34 @@ seen_claim(struct seen *s, const uint8_t *ids, size_t n, uint8_t *known, struct 
 	return 0;
 }
 
+/* ${turn} is held for reading. */
+static int
+key_find(struct seen *s, const uint8_t *id, struct err *e)
+{
+	struct table *t = &s->tables[id[0]];
+	struct seen_key key = seen_key_of(id);
+	struct seen_block b = { .run = NULL };
+	int has;
+
+	(void)pthread_mutex_lock(&t->lock);
+	has = seen_table_has(&t->t, key);
+	(void)pthread_mutex_unlock(&t->lock);
+	for (size_t r = s->nruns; r > 0 && has == 0; r--)
+		has = seen_run_has(s->runs[r - 1], key, &b, e);
+	return has;
+}
+
+int
+seen_has(struct seen *s, const uint8_t *id, struct err *e)
+{
+	int rc;
+
+	(void)pthread_rwlock_rdlock(&s->turn);
+	rc = s->broken ? err_set(e, ERR_IO, "the duplicate index could not be written out before") : key_find(s, id, e);
+	(void)pthread_rwlock_unlock(&s->turn);
+	return rc;
+}
+
 void
 seen_drop(struct seen *s, const uint8_t *id)
 {

@@ -26,6 +26,13 @@ void seen_free(struct seen *s);
  */
 int seen_claim(struct seen *s, const uint8_t *ids, size_t n, uint8_t *known, struct err *e);
 
+/**
+ * seen_has(s, id, e):
+ * 1 if ${id} is there, 0 if not (or forgotten), -1 with ${e}.  Adds nothing;
+ * safe from many threads.
+ */
+int seen_has(struct seen *s, const uint8_t *id, struct err *e);
+
 /* Take back a claim whose chunk could not be stored (memory part only: used before it can have spilled). */
 void seen_drop(struct seen *s, const uint8_t *id);
 

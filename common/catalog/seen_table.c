@@ -110,6 +110,12 @@ seen_table_add(struct seen_table *t, struct seen_key key)
 }
 
 int
+seen_table_has(const struct seen_table *t, struct seen_key key)
+{
+	return !is_free(t->keys[find(t, key)]);
+}
+
+int
 seen_table_drop(struct seen_table *t, struct seen_key key)
 {
 	uint32_t hole = find(t, key), at, home;

@@ -48,6 +48,9 @@ int seen_table_grow(struct seen_table *t, uint32_t cap);
 /* Add ${key}: 1 if it was there, 0 if it is new.  One place at least must be free. */
 int seen_table_add(struct seen_table *t, struct seen_key key);
 
+/* 1 if ${key} is there. */
+int seen_table_has(const struct seen_table *t, struct seen_key key);
+
 /* Remove ${key}: 1 if it was there. */
 int seen_table_drop(struct seen_table *t, struct seen_key key);
 

@@ -257,8 +257,6 @@ held_load(struct build *b, struct err *e)
 				rc = -1;
 			continue;
 		}
-		if (im->cancelled)
-			b->cancelled_before = true;
 		if (own || (im->sealed && !im->cancelled && (b->im->begin.flags & JB_FULL) == 0)) {
 			if ((again = image_state_load(b->s, names[i], held_table, b, e)) == NULL)
 				rc = -1;

@@ -42,6 +42,7 @@ struct id_sorter;
 struct listing_writer;
 struct job;
 struct bundle_use;
+struct seen;
 struct xattr_rows;
 
 /* Memory that is given back all at once. */
@@ -147,6 +148,7 @@ struct engine {
 	struct journal *items;		/* item log of this run */
 	const struct base_layer *layers;
 	size_t nlayers;
+	struct seen *seen;		/* ids that this image may lean on or carries */
 	const struct domain_keys *keys;
 	struct cutter *cutter;
 	struct job *job;

@@ -63,7 +63,7 @@ layers_find(struct reading *rd, struct err *e)
 	}
 	if (dir_make(b->s->fd, "snaps", 0700, e) != 0 || (rd->snaps_fd = dir_open(b->s->fd, "snaps", e)) == -1)
 		return -1;
-	if ((b->im->begin.flags & JB_FULL) != 0 || b->cancelled_before)
+	if ((b->im->begin.flags & JB_FULL) != 0)
 		return 0;
 	if (set_latest(b->s, b->set, &latest, e) != 0)
 		return -1;
@@ -188,6 +188,7 @@ engine_make(struct reading *rd, struct err *e)
 	g->job = b->job;
 	g->layers = rd->layers;
 	g->nlayers = rd->nlayers;
+	g->seen = b->seen;
 	if ((g->cutter = cutter_new(b->k->cut, b->s->domain.chunk_avg)) == NULL)
 		return err_set(e, ERR_MEMORY, "no memory for the cutter");
 	if (rd->base_use == NULL)

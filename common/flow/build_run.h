@@ -29,7 +29,6 @@ struct build {
 	unsigned workers;
 	char **paths;			/* from the journal: what the image was begun with */
 	size_t npaths;
-	bool cancelled_before;		/* some image of this machine was given up */
 };
 
 /* build_begin.c: a new image, or the one to go on with; then disk, journal, held ids. */

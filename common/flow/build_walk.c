@@ -8,6 +8,7 @@
 #include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "common/base/text.h"
+#include "common/catalog/seen.h"
 #include "common/chunk/cutter.h"
 #include "common/flow/build_engine.h"
 #include "common/flow/bundle_use.h"
@@ -155,6 +156,66 @@ is_in_thin_bundle(struct walking *w, const struct entry *base)
 	return true;
 }
 
+/* Whether the chunks of ${extents} are held: 1, 0, -1. */
+static int
+extents_are_held(struct seen *seen, struct fmt_view extents, struct err *e)
+{
+	struct extent x;
+	int held = 1;
+
+	for (size_t i = 0; i + EXTENT_LEN <= extents.len && held == 1; i += EXTENT_LEN) {
+		extent_get(extents.p + i, &x);
+		if (!extent_is_hole(&x))
+			held = seen_has(seen, x.id, e);
+	}
+	return held;
+}
+
+/* Looking at the spill chunks of an entry. */
+struct spills_look {
+	struct seen *seen;
+	const struct entry *en;
+	unsigned tops;			/* LONG_*: whose top was met */
+	int held;
+};
+
+static int
+spill_look(void *arg, unsigned what, const uint8_t *id, struct fmt_view plain, struct err *e)
+{
+	struct spills_look *l = arg;
+	const struct spill *s = what == LONG_EXTENTS ? &l->en->long_extents : &l->en->long_xattrs;
+	unsigned level;
+	uint32_t n;
+	struct rd r;
+
+	if (l->held != 1)
+		return 0;
+	if (memcmp(id, s->id, DIGEST_LEN) == 0)
+		l->tops |= what;
+	if ((l->held = seen_has(l->seen, id, e)) == 1 && what == LONG_EXTENTS &&
+	    spill_node_decode(plain.p, plain.len, &r, &level, &n) != FMT_OK)
+		l->held = extents_are_held(l->seen, plain, e);
+	return l->held == -1 ? -1 : 0;
+}
+
+/*
+ * Whether all that an entry points at is in this image or in one that it may
+ * lean on: an image may have been given up since the entry was written, also
+ * by an earlier run of this very build.  1, 0, -1.
+ */
+static int
+entry_is_held(const struct engine *g, const struct entry *base, const struct base_place *place, struct err *e)
+{
+	struct spills_look l = { .seen = g->seen, .en = base, .held = 1 };
+	int held = extents_are_held(g->seen, base->extents, e);
+
+	if (held != 1 || base->longs == 0)
+		return held;
+	if (base_spills(&g->layers[place->layer], place->mark, spill_look, &l, e) != 0)
+		return -1;
+	return l.held == 1 && l.tops == base->longs;
+}
+
 /* Where the file lives: its directory stays open until the unit was read. */
 static int
 dir_keep(struct walking *w, struct walk_dir *dir, struct piece *p)
@@ -206,16 +267,17 @@ take_entry(struct walking *w, const struct walk_item *it, struct err *e)
 	struct entry base;
 	struct base_place place;
 	struct piece *p;
-	bool reuse = false;
-	int found, seen = 0;
+	int found, seen = 0, reuse = 0;
 
 	if (it->entry.type == ENTRY_FILE && it->entry.nlink > 1 &&
 	    (seen = link_seen(w, it->dev, it->entry.inode, e)) == -1)
 		return -1;
 	if ((found = base_list_find(w->base, it->path, it->entry.name, &base, &place, e)) == -1)
 		return -1;
-	if (it->entry.type == ENTRY_FILE && !seen && found)
-		reuse = entry_is_unchanged(w->g->src, w->g->walker, &it->entry, &base, &place) && !is_in_thin_bundle(w, &base);
+	if (it->entry.type == ENTRY_FILE && !seen && found &&
+	    entry_is_unchanged(w->g->src, w->g->walker, &it->entry, &base, &place) && !is_in_thin_bundle(w, &base) &&
+	    (reuse = entry_is_held(w->g, &base, &place, e)) == -1)
+		return -1;
 	if (it->entry.type == ENTRY_FILE && !seen && !reuse)
 		return take_file(w, it, e);
 	if ((p = piece_new(w, seen ? PIECE_LINK : PIECE_READY, e)) == NULL)

@@ -347,6 +347,30 @@ a_dropped_claim_is_new_again_and_its_neighbours_stay(void **state)
 	seen_free(NULL);
 }
 
+/* Also where most stand in runs on the disk. */
+static void
+a_question_finds_what_was_claimed_and_adds_nothing(void **state)
+{
+	static const size_t memory[] = { 16u << 20, 300000 };
+	uint8_t id[ID_LEN_], known;
+
+	(void)state;
+	for (size_t m = 0; m < 2; m++) {
+		struct seen *s = seen_new(dirfd_, memory[m], MUCH, &e);
+
+		for (uint64_t n = 0; n < 60000; n += 2) {
+			id_of(n, id);
+			assert_int_equal(seen_claim(s, id, 1, &known, &e), 0);
+		}
+		for (uint64_t n = 0; n < 60000; n++) {
+			id_of(n, id);
+			assert_int_equal(seen_has(s, id, &e), n % 2 == 0);
+		}
+		counts_are(s, 30000, 0);
+		seen_free(s);
+	}
+}
+
 /* Every thread claims every id, in an order of its own. */
 #define THREADS	8
 #define EACH	30000u
@@ -512,6 +536,7 @@ main(void)
 		cmocka_unit_test(a_disk_that_fails_otherwise_is_an_error_and_stays_one),
 		cmocka_unit_test(an_id_twice_in_one_claim_is_new_once),
 		cmocka_unit_test(a_dropped_claim_is_new_again_and_its_neighbours_stay),
+		cmocka_unit_test(a_question_finds_what_was_claimed_and_adds_nothing),
 		cmocka_unit_test(of_eight_threads_that_claim_the_same_ids_one_gets_each),
 		cmocka_unit_test(of_eight_threads_one_gets_each_while_runs_are_spilled),
 		cmocka_unit_test(a_table_keeps_its_keys_through_growth_drops_and_sorting),
