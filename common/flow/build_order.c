@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/base/io.h"
+#include "common/base/stop.h"
 #include "common/chunk/codec.h"
 #include "common/chunk/cutter.h"
 #include "common/flow/build_order.h"
@@ -286,6 +287,9 @@ order_loop(struct order *o, struct err *e)
 	int rc, moved;
 
 	for (;;) {
+		/* Here too: the walker may be at its end, or wait, long before a big file is read. */
+		if (stop_check(e) != 0)
+			return -1;
 		moved = 0;
 		pthread_mutex_lock(&o->g->lock);
 		o->tick = o->g->tick;
