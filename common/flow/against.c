@@ -18,6 +18,8 @@
 
 #define READ_LEN	(1u << 20)
 
+#define HOLE_PIECE	(UINT64_C(1) << 20)
+
 struct against {
 	const struct against_options *o;
 	struct against_result *r;
@@ -161,6 +163,34 @@ piece_same(struct against *a, const uint8_t *want, uint64_t at, uint64_t len, st
 	return 1;
 }
 
+/* The next byte of the live file from ${at} on that is not in a hole there, at most ${end}. */
+static uint64_t
+data_after(struct against *a, uint64_t at, uint64_t end)
+{
+	off_t data = io->lseek(a->fd, (off_t)at, SEEK_DATA);
+
+	if (data == -1)
+		return errno == ENXIO ? end : at;	/* nothing but a hole; or nobody can say */
+	return (uint64_t)data < at ? at : (uint64_t)data < end ? (uint64_t)data : end;
+}
+
+/* A hole of the snapshot against the file: only what the file does not have as a hole too is read. */
+static int
+hole_same(struct against *a, uint64_t at, uint64_t len, struct err *e)
+{
+	uint64_t end = at + len, n;
+	int rc = 1;
+
+	while (rc == 1 && (at = data_after(a, at, end)) < end) {
+		if (stop_check(e) != 0)
+			return -1;
+		n = end - at < HOLE_PIECE ? end - at : HOLE_PIECE;
+		rc = piece_same(a, NULL, at, n, e);
+		at += n;
+	}
+	return rc;
+}
+
 static int
 extent_same(void *arg, uint64_t at, const struct extent *x, struct err *e)
 {
@@ -178,7 +208,8 @@ extent_same(void *arg, uint64_t at, const struct extent *x, struct err *e)
 			return err_set(e, ERR_DAMAGE, "an extent of it lies outside its chunk");
 		plain += x->offset;
 	}
-	if ((rc = piece_same(a, plain, at, x->len, e)) < 0)
+	rc = plain == NULL ? hole_same(a, at, x->len, e) : piece_same(a, plain, at, x->len, e);
+	if (rc < 0)
 		return -1;
 	a->r->bytes += x->len;
 	progress_add(x->len, 0);
