@@ -1,7 +1,12 @@
 #ifndef SAMARA_FLOW_REFS_READ_H
 #define SAMARA_FLOW_REFS_READ_H
 
-/* A reference list as a disk or a vault holds it, read as a stream and believed only where it agrees with the envelope. */
+/*
+ * A reference list as a disk or a vault holds it, read as a stream and believed
+ * only where it agrees with the envelope.  It may be stored whole, or as a
+ * delta against the list of another snapshot of the machine, and that against
+ * another, up to REFS_CHAIN_MAX of them.
+ */
 
 #include <stdint.h>
 
@@ -11,10 +16,13 @@
 struct err;
 struct refs_reader;
 
+#define REFS_CHAIN_MAX	16u
+
 /**
  * refs_reader_new(c, p, env, e):
  * The whole list of the snapshot ${env}, whose parts stand in ${c} at ${p}.
- * NULL with ${e}: ERR_NOT_FOUND where it is not there, ERR_FORMAT, ERR_DAMAGE.
+ * NULL with ${e}: ERR_NOT_FOUND where it is not there, ERR_MISSING where one
+ * that it builds on is not, ERR_FORMAT, ERR_DAMAGE.
  */
 struct refs_reader *refs_reader_new(struct container *c, const struct snap_place *p, const struct envelope *env,
     struct err *e);

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/text.h"
 #include "common/flow/vault_claim.h"
 #include "common/flow/vault_status.h"
 #include "common/store/store.h"
@@ -136,6 +137,78 @@ packs_that_are_mostly_held_are_repacked(void **state)
 	assert_int_equal(objects(s, "packs/"), 4);
 	assert_int_equal(site_snapshot(s, 2, NULL), SNAPSHOT_WHOLE);
 	assert_int_equal(site_image(s, &b), IMAGE_WHOLE);
+	site_rebuild_agrees(s);
+}
+
+/* Snapshot ${seq} of the chunks 0 .. ${n} - 1, on a disk of its own that carries the last few. */
+static void
+next_image(struct site *s, unsigned disk, uint64_t seq, uint32_t from, uint32_t n)
+{
+	char name[SHORT_LEN + 1];
+	struct seed_image im;
+
+	(void)snprintf(name, sizeof(name), "RM%02u", (unsigned)seq);
+	seed_image_make(&im, &s->m, name);
+	seed_disk(&im, s->disk[disk], 1, from, n - from);
+	seed_snapshot(&im, s->disk[disk], seq, 0, n);
+	seed_manifest(&im, s->disk[disk], 1);
+	assert_int_equal(site_ingest(s, disk), 0);
+	assert_int_equal(site_snapshot(s, (int64_t)seq, NULL), SNAPSHOT_WHOLE);
+}
+
+static size_t
+lists_of_kind(struct site *s, char kind)
+{
+	char name[256], hex[2 * ID_LEN + 1];
+	struct store *st = store_dir_open(s->vault, 0, NULL);
+	size_t found = 0;
+
+	assert_non_null(st);
+	for (uint64_t seq = 1; seq < 40; seq++) {
+		uint64_t len;
+
+		(void)snprintf(name, sizeof(name), "snapshots/%s/%016llx.%c00", text_hex(hex, s->m.id, ID_LEN),
+		    (unsigned long long)seq, kind);
+		found += st->ops->stat(st, name, &len, NULL) == 0;
+	}
+	st->ops->free(st);
+	return found;
+}
+
+static void
+lists_are_stored_as_deltas_until_the_chain_is_long(void **state)
+{
+	struct site *s = *state;
+
+	for (uint32_t i = 0; i < 20; i++)
+		next_image(s, i % 2, i + 1, i == 0 ? 0 : 99 + i, 100 + i);
+	assert_int_equal(lists_of_kind(s, 'r'), 3);	/* the first, and after each eight deltas */
+	assert_int_equal(lists_of_kind(s, 'd'), 17);
+	site_rebuild_agrees(s);
+}
+
+static void
+a_list_that_changed_much_is_stored_whole(void **state)
+{
+	struct site *s = *state;
+
+	next_image(s, 0, 1, 0, 20);
+	next_image(s, 1, 2, 20, 60);
+	assert_int_equal(lists_of_kind(s, 'r'), 2);
+	assert_int_equal(lists_of_kind(s, 'd'), 0);
+}
+
+/* A snapshot that comes before its base is stored whole; one in between has a base all the same. */
+static void
+a_list_without_an_older_one_is_stored_whole(void **state)
+{
+	struct site *s = *state;
+
+	next_image(s, 0, 5, 0, 40);
+	next_image(s, 1, 3, 40, 41);
+	next_image(s, 2, 4, 41, 42);
+	assert_int_equal(lists_of_kind(s, 'r'), 2);
+	assert_int_equal(lists_of_kind(s, 'd'), 1);
 	site_rebuild_agrees(s);
 }
 
@@ -866,6 +939,9 @@ main(void)
 		T(a_disk_of_a_new_machine_comes_in_whole),
 		T(the_same_disk_again_changes_nothing),
 		T(packs_that_are_mostly_held_are_repacked),
+		T(lists_are_stored_as_deltas_until_the_chain_is_long),
+		T(a_list_that_changed_much_is_stored_whole),
+		T(a_list_without_an_older_one_is_stored_whole),
 		T(disks_come_in_any_order),
 		T(a_first_disk_without_manifest_waits_for_the_others),
 		T(a_damaged_chunk_goes_into_the_gap_and_the_rest_is_kept),
