@@ -156,7 +156,9 @@ snapshot_compute(struct states *s, struct cat_snapshot *row, struct err *e)
 
 struct tally {
 	const uint8_t *image;
+	struct fmt_view named;		/* digests of the envelopes that its manifest names */
 	uint32_t all, whole, pending, gap;
+	uint32_t filed;			/* of those named */
 };
 
 static int
@@ -168,11 +170,48 @@ tally_snapshot(void *arg, const void *row, struct err *e)
 	(void)e;
 	if (memcmp(r->image_id, t->image, ID_LEN) != 0)
 		return 0;
+	for (size_t i = 0; i < list_count(t->named, DIGEST_LEN); i++)
+		t->filed += memcmp(t->named.p + i * DIGEST_LEN, r->digest, DIGEST_LEN) == 0;
 	t->all++;
 	t->whole += r->state == SNAPSHOT_WHOLE;
 	t->pending += r->state == SNAPSHOT_PENDING;
 	t->gap += r->state == SNAPSHOT_GAP;
 	return 0;
+}
+
+/* The manifest that the image's row stands on: 0, 1 there is none that can be read, -1. */
+static int
+manifest_of(struct states *s, const struct cat_image *i, uint8_t **bytes, struct manifest *m, struct err *e)
+{
+	char name[VAULT_NAME_MAX];
+	struct err mine;
+	size_t len;
+
+	*bytes = NULL;
+	if (i->generation == 0)
+		return 1;
+	err_clear(&mine);
+	vault_name_image(name, i->id, "manif", i->generation);
+	if (store_read(s->v->store, name, STATEMENT_MAX, bytes, &len, &mine) != 0) {
+		if (mine.code != ERR_MEMORY)
+			return 1;
+		if (e != NULL)
+			*e = mine;
+		return -1;
+	}
+	return schema_decode(&manifest_schema, m, *bytes, len) == FMT_OK ? 0 : 1;
+}
+
+/*
+ * By its disks and by what is known of its snapshots; whole only if each one
+ * that the manifest names was filed, and is.
+ */
+static uint32_t
+image_state_of(const struct cat_image *i, const struct tally *t, int named, uint32_t out)
+{
+	if (t->gap > 0 || (named && out == 0 && t->filed < list_count(t->named, DIGEST_LEN)))
+		return IMAGE_GAP;
+	return named && i->generation > 0 && out == 0 && t->whole == t->all ? IMAGE_WHOLE : IMAGE_INGESTING;
 }
 
 /* An image's state: by its disks and the snapshots that came with it. */
@@ -181,22 +220,27 @@ image_update(void *arg, const void *row, struct err *e)
 {
 	struct cat_image i = *(const struct cat_image *)row;
 	struct states *s = arg;
-	struct tally t = { i.id, 0, 0, 0, 0 };
+	struct tally t = { .image = i.id };
 	struct cat_snapshot like;
+	struct manifest m;
+	uint8_t *bytes;
 	uint32_t out, state;
+	int rc;
 
 	if (memcmp(i.machine_id, s->machine, ID_LEN) != 0 || i.state == IMAGE_UNCLAIMED || i.state == IMAGE_CLAIMED)
 		return 0;
+	if ((rc = manifest_of(s, &i, &bytes, &m, e)) < 0)
+		return -1;
+	if (rc == 0)
+		t.named = m.envelopes;
 	memcpy(like.machine_id, s->machine, ID_LEN);
 	if (disks_out(s->v, i.id, &out, e) != 0 ||
-	    catalog_each(s->v->catalog, &cat_snapshots, 1, &like, tally_snapshot, &t, e) != 0)
+	    catalog_each(s->v->catalog, &cat_snapshots, 1, &like, tally_snapshot, &t, e) != 0) {
+		free(bytes);
 		return -1;
-	if (t.gap > 0)
-		state = IMAGE_GAP;
-	else if (i.generation > 0 && out == 0 && t.whole == t.all)
-		state = IMAGE_WHOLE;
-	else
-		state = IMAGE_INGESTING;
+	}
+	state = image_state_of(&i, &t, rc == 0, out);
+	free(bytes);
 	if (state == i.state)
 		return 0;
 	i.state = state;
