@@ -153,6 +153,10 @@ admit(struct ingest *g, struct err *e)
 	memcpy(i.id, g->dir.label.image_id, ID_LEN);
 	if ((known = catalog_get(g->v->catalog, &cat_images, &i, e)) < 0)
 		return -1;
+	/* Ids stand in clear on every disk: nobody gets at another machine's image by naming it. */
+	if (known == 0 && i.state != IMAGE_UNCLAIMED && memcmp(i.machine_id, g->dir.label.machine_id, ID_LEN) != 0)
+		return err_set(e, ERR_WRONG_DISK, "%s: its label names an image of another machine; nothing of it was taken",
+		    g->name);
 	if ((rc = judge_machine(g, &fresh, e)) == 0 && !(known == 0 && i.state == IMAGE_CLAIMED))
 		rc = judge_forks(g, e);
 	if (rc < 0)

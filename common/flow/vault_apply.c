@@ -121,7 +121,10 @@ machine_admit(struct vault *v, const uint8_t *bytes, size_t len, int64_t when, s
 	return credential_used(v, &g, when, e);
 }
 
-/* The image's row, made with what is known where there is none. */
+/*
+ * The image's row, made with what is known where there is none.  Whoever comes
+ * first with an id has it, but not by a disk that was not admitted.
+ */
 static int
 image_row(struct vault *v, const uint8_t id[ID_LEN], const uint8_t machine[ID_LEN], const char *short_name, int64_t when,
     struct cat_image *row, struct err *e)
@@ -130,8 +133,10 @@ image_row(struct vault *v, const uint8_t id[ID_LEN], const uint8_t machine[ID_LE
 
 	memset(row, 0, sizeof(*row));
 	memcpy(row->id, id, ID_LEN);
-	if ((rc = catalog_get(v->catalog, &cat_images, row, e)) != 1)
-		return rc;
+	if ((rc = catalog_get(v->catalog, &cat_images, row, e)) < 0)
+		return -1;
+	if (rc == 0 && (row->state != IMAGE_UNCLAIMED || memcmp(row->machine_id, machine, ID_LEN) == 0))
+		return 0;
 	memset(row, 0, sizeof(*row));
 	memcpy(row->id, id, ID_LEN);
 	memcpy(row->machine_id, machine, ID_LEN);

@@ -415,9 +415,12 @@ a_snapshot_whose_list_is_damaged_twice_is_not_filed(void **state)
 	assert_int_equal(s->r.damage, 1);
 	assert_int_equal(site_snapshot(s, 1, NULL), 0);
 	assert_int_equal(objects(s, "snapshots/"), 0);
+	assert_int_equal(site_image(s, &im), IMAGE_GAP);	/* all chunks are there, and yet */
 	spoil(s->disk[0], "snap2/00000000.r00", -20);
 	assert_int_equal(site_ingest(s, 0), 0);
 	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+	assert_int_equal(site_image(s, &im), IMAGE_WHOLE);
+	site_rebuild_agrees(s);
 }
 
 static void
@@ -730,6 +733,41 @@ a_second_snapshot_with_one_number_is_a_fork(void **state)
 	site_rebuild_agrees(s);
 }
 
+/* Ids stand in clear on every disk; a stranger puts this image's on one of his own. */
+static void
+an_image_is_of_the_machine_that_made_it(void **state)
+{
+	struct site *s = *state;
+	struct seed_machine stranger;
+	struct seed_image im, his;
+	struct credential c;
+
+	seed_image_make(&im, &s->m, "RM4K");
+	site_credential(s, "stranger", &c);
+	seed_machine_make(&stranger, "stranger", &c);
+	seed_register(&stranger, &c, c.use_by + 1);	/* and he is not admitted */
+	seed_image_make(&his, &stranger, "RM4K");
+	memcpy(his.id, im.id, ID_LEN);
+	seed_disk(&his, s->disk[1], 1, 500, 8);
+	seed_snapshot(&his, s->disk[1], 1, 500, 8);
+	seed_manifest(&his, s->disk[1], 7);
+	/* He comes first: that does not keep the machine's own image out. */
+	assert_int_equal(site_ingest(s, 1), 0);
+	assert_int_equal(s->r.unclaimed, 1);
+	seed_disk(&im, s->disk[0], 1, 0, 16);
+	seed_snapshot(&im, s->disk[0], 1, 0, 16);
+	seed_manifest(&im, s->disk[0], 1);
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(s->r.unclaimed, 0);
+	assert_int_equal(site_image(s, &im), IMAGE_WHOLE);
+	/* He comes again: nothing is taken from it. */
+	assert_int_equal(site_ingest(s, 1), -1);
+	assert_int_equal(s->e.code, ERR_WRONG_DISK);
+	assert_int_equal(site_image(s, &im), IMAGE_WHOLE);
+	site_rebuild_agrees(s);
+	seed_machine_drop(&stranger);
+}
+
 static void
 what_was_not_admitted_can_be_claimed(void **state)
 {
@@ -968,6 +1006,7 @@ main(void)
 		T(a_credential_registers_one_machine),
 		T(another_key_in_the_name_of_a_machine_admits_nobody),
 		T(a_second_snapshot_with_one_number_is_a_fork),
+		T(an_image_is_of_the_machine_that_made_it),
 		T(what_was_not_admitted_can_be_claimed),
 		T(a_claim_does_not_heal_a_wrong_signature),
 		T(the_kit_comes_out_of_what_the_vault_keeps),
