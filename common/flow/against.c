@@ -64,6 +64,15 @@ asked_for(const struct against *a, struct fmt_view dir)
 	return 0;
 }
 
+/* A socket lives as long as its program: no snapshot has one. */
+static int
+is_socket(const struct against *a, const char *name)
+{
+	struct stat st;
+
+	return io->fstatat(a->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
+}
+
 /* Names up to ${name} (NULL: all that are left) that the snapshot does not have. */
 static void
 extras_tell(struct against *a, struct fmt_view dir, const struct fmt_view *name)
@@ -78,7 +87,7 @@ extras_tell(struct against *a, struct fmt_view dir, const struct fmt_view *name)
 			a->at++;
 			return;
 		}
-		if (!a->whole)
+		if (!a->whole || is_socket(a, here))
 			continue;
 		a->r->extra++;
 		tell(a, dir, here, strlen(here), "not in the snapshot");
