@@ -78,6 +78,9 @@ int index_reader_next(struct index_reader *r, uint32_t *number, uint32_t *file_l
     const uint8_t **foot, struct err *e);
 void index_reader_free(struct index_reader *r);
 
+/* Is copy ${copy} (0 or 1) of the index, all its parts, the one that the statement signs?  0, or -1 with ${e}. */
+int image_index_check(const struct image_dir *d, const struct disk_statement *s, int copy, struct err *e);
+
 /* Open pack ${number} for reading (regular file only, no symlink).  Descriptor or -1 with ${e}. */
 int image_pack_open(const struct image_dir *d, uint32_t number, struct err *e);
 

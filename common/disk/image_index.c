@@ -132,32 +132,55 @@ copy_check(struct index_reader *r, int copy, struct err *e)
 	return got == 0 ? index_end(r, e) : -1;
 }
 
-struct index_reader *
-index_reader_new(const struct image_dir *d, const struct disk_statement *s, struct err *e)
+static struct index_reader *
+reader_make(const struct image_dir *d, const struct disk_statement *s)
 {
 	struct index_reader *r = calloc(1, sizeof(*r));
-	struct err first, second;
 
-	err_clear(&first);
-	err_clear(&second);
 	if (r == NULL || (r->buf = malloc(READ_LEN)) == NULL) {
-		(void)err_set(e, ERR_MEMORY, "no memory to read the disk's index");
-		goto fail;
+		free(r);
+		return NULL;
 	}
 	r->cap = READ_LEN;
 	r->fd = -1;
 	r->dirfd = d->fd;
 	r->statement = *s;
+	return r;
+}
+
+int
+image_index_check(const struct image_dir *d, const struct disk_statement *s, int copy, struct err *e)
+{
+	struct index_reader *r = reader_make(d, s);
+	int rc;
+
+	if (r == NULL)
+		return err_set(e, ERR_MEMORY, "no memory to read the disk's index");
+	rc = copy_check(r, copy, e);
+	index_reader_free(r);
+	return rc;
+}
+
+struct index_reader *
+index_reader_new(const struct image_dir *d, const struct disk_statement *s, struct err *e)
+{
+	struct index_reader *r = reader_make(d, s);
+	struct err first, second;
+
+	err_clear(&first);
+	err_clear(&second);
+	if (r == NULL) {
+		(void)err_set(e, ERR_MEMORY, "no memory to read the disk's index");
+		return NULL;
+	}
 	if (copy_check(r, 0, &first) != 0 && copy_check(r, 1, &second) != 0) {
 		if (e != NULL)
 			*e = first;
-		goto fail;
+		index_reader_free(r);
+		return NULL;
 	}
 	index_begin(r, r->copy);
 	return r;
-fail:
-	index_reader_free(r);
-	return NULL;
 }
 
 void

@@ -25,6 +25,7 @@ struct pack_place {
 /* Where a snapshot's envelope and reference list lie in a container. */
 struct snap_place {
 	uint32_t n;		/* disk: the n-th of the image */
+	int copy;		/* disk: which copy of its reference list, 0 or 1 */
 	uint64_t seq;		/* vault */
 	uint8_t machine[ID_LEN];
 };

@@ -325,7 +325,8 @@ disk_snapshots(struct container *c, snap_found_fn fn, void *arg, container_bad_f
 			bad(bad_arg, name, &own);
 			continue;
 		}
-		rc = fn(arg, &p, bytes, len, e);
+		for (rc = 0; rc == 0 && p.copy < 2; p.copy++)
+			rc = fn(arg, &p, bytes, len, e);
 		free(bytes);
 		if (rc != 0)
 			return rc;
@@ -339,31 +340,23 @@ disk_refs(struct container *c, const struct snap_place *p, unsigned kind, unsign
 {
 	struct container_disk *d = (struct container_disk *)c;
 	char name[IMAGE_NAME_MAX];
-	struct err own;
 	uint64_t size;
-	ssize_t n = -1;
+	ssize_t n;
+	int fd;
 
 	*got = 0;
 	if (kind != REFS_WHOLE)
 		return err_set(e, ERR_NOT_FOUND, "a disk carries whole reference lists only");
-	for (int copy = 0; copy < 2; copy++) {
-		int fd;
-
-		err_clear(&own);
-		image_name_refs(name, copy, p->n, part);
-		if ((fd = image_file_open(d->image.fd, name, &size, &own)) != -1) {
-			if ((n = io_read_full(fd, out, len, (off_t)off)) == -1)
-				(void)err_errno(&own, "read %s", name);
-			(void)io->close(fd);
-			if (n != -1) {
-				*got = (size_t)n;
-				return 0;
-			}
-		}
-		if (copy == 0 && e != NULL)
-			*e = own;
-	}
-	return -1;
+	image_name_refs(name, p->copy, p->n, part);
+	if ((fd = image_file_open(d->image.fd, name, &size, e)) == -1)
+		return -1;
+	if ((n = io_read_full(fd, out, len, (off_t)off)) == -1)
+		(void)err_errno(e, "read %s", name);
+	(void)io->close(fd);
+	if (n == -1)
+		return -1;
+	*got = (size_t)n;
+	return 0;
 }
 
 static void

@@ -12,21 +12,20 @@
 #define QUEUE_UNITS	48u	/* of 2 MiB: what is read ahead */
 #define LINKS_MEMORY	((size_t)96 << 20)
 
-int
-restore_plan(const struct source *s, const struct snapshot *snap, uint64_t *bytes, uint64_t *missing, struct err *e)
+/* By the list at place ${i} of ${snap}. */
+static int
+plan_by(const struct source *s, const struct snapshot *snap, size_t i, uint64_t *bytes, uint64_t *missing, struct err *e)
 {
+	struct refs_reader *r = refs_reader_new(source_container(s, snap->at[i].container), &snap->at[i].place, &snap->env, e);
 	uint8_t id[DIGEST_LEN];
-	struct refs_reader *r = NULL;
 	uint32_t len;
 	size_t from;
 	int rc;
 
+	if (r == NULL)
+		return -1;
 	memset(bytes, 0, source_containers(s) * sizeof(*bytes));
 	*missing = 0;
-	for (size_t i = 0; i < snap->places && r == NULL; i++)
-		r = refs_reader_new(source_container(s, snap->at[i].container), &snap->at[i].place, &snap->env, e);
-	if (r == NULL)
-		return snap->places > 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no reference list is there");
 	while ((rc = refs_reader_next(r, id, e)) == 1) {
 		if (source_has(s, id, &len, &from))
 			bytes[from] += len;
@@ -34,6 +33,18 @@ restore_plan(const struct source *s, const struct snapshot *snap, uint64_t *byte
 			++*missing;
 	}
 	refs_reader_free(r);
+	return rc;
+}
+
+int
+restore_plan(const struct source *s, const struct snapshot *snap, uint64_t *bytes, uint64_t *missing, struct err *e)
+{
+	int rc = err_set(e, ERR_NOT_FOUND, "no reference list is there");
+
+	for (size_t i = 0; rc != 0 && i < snap->places; i++) {
+		err_clear(e);
+		rc = plan_by(s, snap, i, bytes, missing, e);
+	}
 	return rc;
 }
 

@@ -11,7 +11,7 @@
 struct err;
 struct state;
 
-#define SNAP_PLACES	4u
+#define SNAP_PLACES	8u
 
 struct snapshot {
 	struct envelope env;		/* signature checked */

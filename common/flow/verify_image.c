@@ -17,13 +17,62 @@
 struct twice {
 	char name[COPIES][IMAGE_NAME_MAX];
 	const struct fmt_schema *schema;
-	const uint8_t *pub;	/* who signs it; NULL: nobody */
+	const uint8_t *pub;	/* who signs it; NULL: nobody, or a key inside it */
 	void *value;		/* room for it decoded */
+	/* What else must be right: 0 or -1 with ${e}.  NULL: nothing. */
+	int (*fits)(const struct label *l, const void *value, const uint8_t *bytes, size_t len, struct err *e);
 };
 
-/* Whether copy ${i} is whole: 0, 1 it is not there, -1 with ${e}. */
+/* The domain's key is the one that the label names, and has signed these bytes. */
 static int
-copy_look(const struct verify_image *im, const struct twice *t, int i, struct err *e)
+domain_signs(const struct label *l, const struct fmt_schema *s, const uint8_t pub[SIGN_PUB_LEN], const uint8_t *bytes,
+    size_t len, struct err *e)
+{
+	uint8_t id[DIGEST_LEN];
+
+	hash_once(pub, SIGN_PUB_LEN, id);
+	if (memcmp(id, l->domain_id, DIGEST_LEN) != 0)
+		return err_set(e, ERR_SIGNATURE, "it is of another key domain");
+	return statement_check(s, bytes, len, pub) ? 0 : err_set(e, ERR_SIGNATURE, "it is not signed by its key domain");
+}
+
+static int
+domain_fits(const struct label *l, const void *value, const uint8_t *bytes, size_t len, struct err *e)
+{
+	const struct domain_desc *d = value;
+
+	return domain_signs(l, &domain_desc_schema, d->domain_pub, bytes, len, e);
+}
+
+/* Its key domain says that the machine which signed the label is one of it. */
+static int
+member_fits(const struct label *l, const void *value, const uint8_t *bytes, size_t len, struct err *e)
+{
+	const struct membership *m = value;
+
+	if (domain_signs(l, &membership_schema, m->domain_pub, bytes, len, e) != 0)
+		return -1;
+	if (memcmp(m->machine_id, l->machine_id, ID_LEN) != 0 || memcmp(m->machine_pub, l->machine_pub, SIGN_PUB_LEN) != 0)
+		return err_set(e, ERR_SIGNATURE, "it names another machine than the one that signed this disk");
+	return 0;
+}
+
+static int
+slots_fit(const struct label *l, const void *value, const uint8_t *bytes, size_t len, struct err *e)
+{
+	const struct disk_keys *k = value;
+
+	(void)bytes;
+	(void)len;
+	if (memcmp(k->machine_id, l->machine_id, ID_LEN) != 0 || memcmp(k->domain_id, l->domain_id, DIGEST_LEN) != 0 ||
+	    memcmp(k->vault_id, l->vault_id, ID_LEN) != 0)
+		return err_set(e, ERR_SIGNATURE, "it is of another machine, key domain or vault");
+	return 0;
+}
+
+/* Whether copy ${i} is whole: 0 with its digest, 1 it is not there, -1 with ${e}. */
+static int
+copy_look(const struct verify_image *im, const struct twice *t, int i, uint8_t digest[DIGEST_LEN], struct err *e)
 {
 	uint8_t *bytes;
 	size_t len;
@@ -32,6 +81,9 @@ copy_look(const struct verify_image *im, const struct twice *t, int i, struct er
 	if (image_file_read(im->dir.fd, t->name[i], STATEMENT_MAX, &bytes, &len, e) != 0)
 		return e->code == ERR_NOT_FOUND ? 1 : -1;
 	rc = statement_open(t->schema, t->value, bytes, len, t->pub, e);
+	if (rc == 0 && t->fits != NULL)
+		rc = t->fits(&im->dir.label, t->value, bytes, len, e);
+	hash_once(bytes, len, digest);
 	free(bytes);
 	return rc;
 }
@@ -40,13 +92,19 @@ copy_look(const struct verify_image *im, const struct twice *t, int i, struct er
 static void
 twice_check(struct verify_job *j, const struct verify_image *im, const struct twice *t, int must)
 {
+	uint8_t digest[COPIES][DIGEST_LEN];
 	char where[WHERE_MAX];
 	struct err own[COPIES];
 	int rc[COPIES];
 
 	for (int i = 0; i < COPIES; i++) {
 		err_clear(&own[i]);
-		rc[i] = copy_look(im, t, i, &own[i]);
+		rc[i] = copy_look(im, t, i, digest[i], &own[i]);
+	}
+	if (rc[0] == 0 && rc[1] == 0 && memcmp(digest[0], digest[1], DIGEST_LEN) != 0) {
+		(void)snprintf(where, sizeof(where), "%s: %s", im->name, t->name[0]);
+		finding_tell(j->found, SEV_REPAIRABLE, ERR_DAMAGE, where, "one of them is as it was written",
+		    "it is not the same as its other copy, %s", t->name[1]);
 	}
 	for (int i = 0; i < COPIES; i++) {
 		int other = rc[1 - i] == 0;
@@ -63,11 +121,15 @@ static void
 small_files_check(struct verify_job *j, const struct verify_image *im)
 {
 	const struct label *l = &im->dir.label;
-	static const struct { const char *name; const struct fmt_schema *schema; } keys[] = {
-		{ "domain", &domain_desc_schema },
-		{ "member", &membership_schema },
-		{ "regist", &registration_schema },
-		{ "slots", &disk_keys_schema },
+	static const struct {
+		const char *name;
+		const struct fmt_schema *schema;
+		int (*fits)(const struct label *l, const void *value, const uint8_t *bytes, size_t len, struct err *e);
+	} keys[] = {
+		{ "domain", &domain_desc_schema, domain_fits },
+		{ "member", &membership_schema, member_fits },
+		{ "regist", &registration_schema, NULL },
+		{ "slots", &disk_keys_schema, slots_fit },
 	};
 	union {
 		struct label label;
@@ -88,37 +150,12 @@ small_files_check(struct verify_job *j, const struct verify_image *im)
 	twice_check(j, im, &t, 0);
 	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
 		t.schema = keys[k].schema;
+		t.fits = keys[k].fits;
 		t.pub = t.schema == &registration_schema ? l->machine_pub : NULL;
 		for (int i = 0; i < COPIES; i++)
 			image_name_keys(t.name[i], i, keys[k].name);
 		twice_check(j, im, &t, 0);
 	}
-}
-
-/* Descriptor and membership: the domain's key signs both, and says that this machine is one of it. */
-static void
-membership_check(struct verify_job *j, const struct verify_image *im)
-{
-	const struct label *l = &im->dir.label;
-	uint8_t *bytes, id[DIGEST_LEN];
-	char name[IMAGE_NAME_MAX], where[WHERE_MAX];
-	struct membership m;
-	struct err own;
-	size_t len;
-
-	err_clear(&own);
-	image_name_keys(name, 0, "member");
-	if (image_file_read(im->dir.fd, name, SMALL_STATEMENT_MAX, &bytes, &len, &own) != 0)
-		return;		/* told already */
-	(void)snprintf(where, sizeof(where), "%s: %s", im->name, name);
-	if (statement_open(&membership_schema, &m, bytes, len, NULL, &own) == 0) {
-		hash_once(m.domain_pub, SIGN_PUB_LEN, id);
-		if (!statement_check(&membership_schema, bytes, len, m.domain_pub) || memcmp(id, l->domain_id, DIGEST_LEN) != 0 ||
-		    memcmp(m.machine_id, l->machine_id, ID_LEN) != 0 || memcmp(m.machine_pub, l->machine_pub, SIGN_PUB_LEN) != 0)
-			finding_tell(j->found, SEV_LOST, ERR_SIGNATURE, where, "the disk's machine is not shown to be one of its key domain",
-			    "the key domain does not name the machine that signed this disk");
-	}
-	free(bytes);
 }
 
 /* Whether the keys given are those of this image's machine. */
@@ -147,6 +184,37 @@ keys_fit(struct verify_job *j, const struct verify_image *im, struct err *e)
 	return 0;
 }
 
+/* Both copies of the manifest that counts, and of the index. */
+static void
+copies_check(struct verify_job *j, const struct verify_image *im)
+{
+	struct manifest m;
+	struct twice t = { .schema = &manifest_schema, .pub = im->dir.label.machine_pub, .value = &m };
+	char name[IMAGE_NAME_MAX], where[WHERE_MAX];
+	struct err own[COPIES];
+
+	if (im->sealed) {
+		for (int i = 0; i < COPIES; i++)
+			image_name_manifest(t.name[i], i, im->manifest.generation);
+		twice_check(j, im, &t, 1);
+	}
+	if (!im->closed)
+		return;
+	for (int i = 0; i < COPIES; i++) {
+		err_clear(&own[i]);
+		(void)image_index_check(&im->dir, &im->statement, i, &own[i]);
+	}
+	if (own[0].code != ERR_NONE && own[1].code != ERR_NONE)
+		return;		/* told when it is needed */
+	for (int i = 0; i < COPIES; i++) {
+		if (own[i].code == ERR_NONE)
+			continue;
+		image_name_index(name, i, 0);
+		(void)snprintf(where, sizeof(where), "%s: %s", im->name, name);
+		finding_err(j->found, SEV_REPAIRABLE, where, "its other copy is whole", &own[i]);
+	}
+}
+
 /* Statement and manifest, and that they belong together. */
 static void
 closing_read(struct verify_job *j, struct verify_image *im)
@@ -173,6 +241,7 @@ closing_read(struct verify_job *j, struct verify_image *im)
 		finding_tell(j->found, SEV_NOTE, ERR_NONE, im->name, "", "there is no manifest: the image is not sealed, or it was sealed with another disk");
 	else if (rc == -1)
 		finding_err(j->found, SEV_LOST, im->name, "the manifest on another disk or in the machine's state may be whole", &own);
+	copies_check(j, im);
 	if (!im->sealed || !im->closed)
 		return;
 	for (size_t i = 0; i < list_count(im->manifest.disks, MANIFEST_DISK_LEN); i++) {
@@ -206,7 +275,6 @@ verify_image_open(struct verify_job *j, struct verify_image *im, int diskfd, con
 		return -1;
 	}
 	small_files_check(j, im);
-	membership_check(j, im);
 	closing_read(j, im);
 	return 0;
 }

@@ -81,11 +81,15 @@ int verify_packs(struct verify_job *j, struct verify_feed *f, struct err *e);
 /*
  * A snapshot's list against what was found good; ${elsewhere}: in words where
  * chunks may lie that were not looked at ("image AB12, on which it leans"), or
- * NULL: nowhere.
+ * NULL: nowhere.  0; 1 with ${bad} where the list itself is not whole (not
+ * told, nothing counted); -1 with ${e}.
  */
 struct refs_reader;
 int verify_refs(struct verify_job *j, struct refs_reader *refs, const struct envelope *env, const char *where,
-    const char *elsewhere, struct err *e);
+    const char *elsewhere, struct err *bad, struct err *e);
+
+/* A snapshot of which no list is whole: told, and counted as one. */
+void verify_refs_lost(struct verify_job *j, const char *where, const struct err *bad);
 
 /* With the key: every listing of every snapshot at ${paths} that does not lean on what is not there. */
 int verify_listings(struct verify_job *j, const char *const *paths, size_t n, struct err *e);

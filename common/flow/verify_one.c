@@ -61,17 +61,22 @@ static int
 needs_read(struct one *o, struct err *e)
 {
 	const struct snapshot *snap = o->snap;
-	struct refs_reader *r = NULL;
-	uint8_t id[DIGEST_LEN];
-	int rc;
+	int rc = err_set(e, ERR_NOT_FOUND, "no reference list of the snapshot is there");
 
-	for (size_t i = 0; i < snap->places && r == NULL; i++)
-		r = refs_reader_new(source_container(o->se->source, snap->at[i].container), &snap->at[i].place, &snap->env, e);
-	if (r == NULL)
-		return snap->places > 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no reference list of the snapshot is there");
-	while ((rc = refs_reader_next(r, id, e)) == 1 && (rc = need_add(o, id, e)) == 0)
-		;
-	refs_reader_free(r);
+	for (size_t i = 0; rc != 0 && i < snap->places; i++) {
+		struct container *c = source_container(o->se->source, snap->at[i].container);
+		struct refs_reader *r;
+		uint8_t id[DIGEST_LEN];
+
+		err_clear(e);
+		o->n = 0;
+		o->bytes = 0;
+		if ((r = refs_reader_new(c, &snap->at[i].place, &snap->env, e)) == NULL)
+			continue;
+		while ((rc = refs_reader_next(r, id, e)) == 1 && (rc = need_add(o, id, e)) == 0)
+			;
+		refs_reader_free(r);
+	}
 	if (rc == 0 && o->n > 1)
 		qsort(o->need, o->n, sizeof(*o->need), place_order);
 	return rc;
@@ -136,6 +141,7 @@ one_run(struct one *o, struct err *e)
 	struct verify_job *j = o->j;
 	unsigned n = j->opt->workers != 0 ? j->opt->workers : pool_processors();
 	struct refs_reader *refs;
+	struct err bad;
 	int rc;
 
 	if (needs_read(o, e) != 0)
@@ -154,10 +160,16 @@ one_run(struct one *o, struct err *e)
 		return -1;
 	chunk_map_sort(j->good);
 	chunk_map_sort(j->bad);
-	refs = refs_reader_new(source_container(o->se->source, o->snap->at[0].container), &o->snap->at[0].place, &o->snap->env, e);
-	if (refs != NULL) {
-		rc = verify_refs(j, refs, &o->snap->env, source_container(o->se->source, o->snap->at[0].container)->name, NULL, e);
+	for (size_t i = 0; i < o->snap->places; i++) {
+		struct container *c = source_container(o->se->source, o->snap->at[i].container);
+
+		err_clear(&bad);
+		if ((refs = refs_reader_new(c, &o->snap->at[i].place, &o->snap->env, &bad)) == NULL)
+			continue;
+		rc = verify_refs(j, refs, &o->snap->env, c->name, NULL, &bad, e);
 		refs_reader_free(refs);
+		if (rc <= 0)
+			break;
 	}
 	return rc == 0 ? verify_listing(j, o->se->source, o->se->reader, o->snap, e) : -1;
 }

@@ -68,16 +68,14 @@ counts_tell(struct verify_job *j, const struct envelope *env, const char *where,
 
 int
 verify_refs(struct verify_job *j, struct refs_reader *refs, const struct envelope *env, const char *where,
-    const char *elsewhere, struct err *e)
+    const char *elsewhere, struct err *bad, struct err *e)
 {
 	uint64_t damaged = 0, absent = 0, done = 0;
 	uint8_t id[DIGEST_LEN];
-	struct err own;
 	size_t n;
 	int rc;
 
-	err_clear(&own);
-	while ((rc = refs_reader_next(refs, id, &own)) == 1) {
+	while ((rc = refs_reader_next(refs, id, bad)) == 1) {
 		if (++done % 65536 == 0 && stop_check(e) != 0)
 			return -1;
 		if (j->opt->sample != 0 || chunk_map_find(j->good, id, &n) != NULL)
@@ -87,11 +85,58 @@ verify_refs(struct verify_job *j, struct refs_reader *refs, const struct envelop
 		else
 			absent++;
 	}
-	j->r->snapshots++;
 	if (rc != 0)
-		finding_err(j->found, SEV_LOST, where, "whether every chunk of the snapshot is there cannot be told", &own);
-	else
-		counts_tell(j, env, where, elsewhere, damaged, absent);
+		return 1;
+	j->r->snapshots++;
+	counts_tell(j, env, where, elsewhere, damaged, absent);
+	return 0;
+}
+
+void
+verify_refs_lost(struct verify_job *j, const char *where, const struct err *bad)
+{
+	j->r->snapshots++;
+	finding_err(j->found, SEV_LOST, where, "whether every chunk of the snapshot is there cannot be told", bad);
+}
+
+/* Both copies of the list of snapshot ${k}: the first whole one is compared, the other only read. */
+static int
+refs_look(struct verify_job *j, const struct verify_image *im, uint32_t k, const struct envelope *env, const char *elsewhere,
+    struct err *e)
+{
+	char name[IMAGE_NAME_MAX], where[2][WHERE_MAX];
+	uint8_t id[DIGEST_LEN];
+	struct err bad[2];
+	int good = -1;
+
+	for (int copy = 0; copy < 2; copy++) {
+		struct snap_place place = { .n = k, .copy = copy };
+		struct refs_reader *r;
+		int rc = 1;
+
+		err_clear(&bad[copy]);
+		image_name_refs(name, copy, k, 0);
+		(void)snprintf(where[copy], WHERE_MAX, "%s: %s", im->name, name);
+		if ((r = refs_reader_new(im->container, &place, env, &bad[copy])) == NULL)
+			continue;
+		if (good == -1)
+			rc = verify_refs(j, r, env, where[copy], elsewhere, &bad[copy], e);
+		else
+			while ((rc = refs_reader_next(r, id, &bad[copy])) == 1)
+				;
+		refs_reader_free(r);
+		if (rc == -1 && good == -1)
+			return -1;
+		if (rc == 0 && good == -1)
+			good = copy;
+	}
+	if (good == -1) {
+		verify_refs_lost(j, where[0], &bad[0]);
+		return 0;
+	}
+	for (int copy = 0; copy < 2; copy++)
+		if (bad[copy].code != ERR_NONE && (copy == 0 || bad[copy].code != ERR_NOT_FOUND))
+			finding_err(j->found, SEV_REPAIRABLE, where[copy], "its other copy is whole", &bad[copy]);
 	return 0;
 }
 
@@ -236,7 +281,7 @@ int
 verify_image_snapshots(struct verify_job *j, const struct verify_image *images, size_t n, size_t i, struct err *e)
 {
 	const struct verify_image *im = &images[i];
-	char words[128], where[WHERE_MAX], name[IMAGE_NAME_MAX];
+	char words[128];
 	const char *elsewhere = elsewhere_of(images, n, i, words, sizeof(words));
 	uint8_t *digests = NULL, *more, digest[DIGEST_LEN];
 	size_t ndigests = 0;
@@ -244,10 +289,6 @@ verify_image_snapshots(struct verify_job *j, const struct verify_image *images, 
 	int rc;
 
 	for (uint32_t k = 0; k < SNAPS_PER_IMAGE_MAX && (rc = envelope_look(j, im, k, &env, digest)) != 1; k++) {
-		struct snap_place place = { .n = k };
-		struct refs_reader *refs;
-		struct err own;
-
 		if (rc == -1)
 			continue;
 		if ((more = realloc(digests, (ndigests + 1) * DIGEST_LEN)) == NULL) {
@@ -256,17 +297,7 @@ verify_image_snapshots(struct verify_job *j, const struct verify_image *images, 
 		}
 		digests = more;
 		memcpy(digests + ndigests++ * DIGEST_LEN, digest, DIGEST_LEN);
-		image_name_refs(name, 0, k, 0);
-		(void)snprintf(where, sizeof(where), "%s: %s", im->name, name);
-		err_clear(&own);
-		if ((refs = refs_reader_new(im->container, &place, &env, &own)) == NULL) {
-			j->r->snapshots++;
-			finding_err(j->found, SEV_LOST, where, "whether every chunk of the snapshot is there cannot be told", &own);
-			continue;
-		}
-		rc = verify_refs(j, refs, &env, where, elsewhere, e);
-		refs_reader_free(refs);
-		if (rc != 0) {
+		if (refs_look(j, im, k, &env, elsewhere, e) != 0) {
 			free(digests);
 			return -1;
 		}

@@ -177,13 +177,14 @@ envelope_found(void *arg, const struct snap_place *place, const uint8_t *bytes, 
 	statement_digest(&envelope_schema, bytes, len, digest);
 	received_strike(c, &env, digest, where);
 	if ((refs = refs_reader_new(c->container, place, &env, &own)) == NULL) {
-		c->j->r->snapshots++;
-		finding_err(c->j->found, SEV_LOST, where, "whether every chunk of the snapshot is there cannot be told", &own);
+		verify_refs_lost(c->j, where, &own);
 		return 0;
 	}
-	rc = verify_refs(c->j, refs, &env, where, NULL, e);
+	rc = verify_refs(c->j, refs, &env, where, NULL, &own, e);
 	refs_reader_free(refs);
-	return rc;
+	if (rc == 1)
+		verify_refs_lost(c->j, where, &own);
+	return rc == -1 ? -1 : 0;
 }
 
 static void
