@@ -87,21 +87,38 @@ look_registration(struct ingest *g)
 			g->registration = NULL;
 }
 
-/* What is sealed to this vault it can open, and so see that it is of this machine. */
 static int
-letter_is(const struct ingest *g, struct fmt_view letter)
+is_equal(const uint8_t *p, size_t len, struct fmt_view v)
+{
+	return len == v.len && memcmp(p, v.p, len) == 0;
+}
+
+/*
+ * Anybody can seal a letter to this vault: it counts only where it, or for
+ * openable slots what is in it, is what the machine signed in its registration.
+ */
+static int
+letter_is(const struct ingest *g, const struct disk_keys *k)
 {
 	const struct label *l = &g->dir.label;
+	struct registration reg;
 	struct slot_header h;
 	struct buf inside;
 	size_t head = 2 * ID_LEN + DIGEST_LEN;
 	int same;
 
+	if (g->registration == NULL || statement_open(&registration_schema, &reg, g->registration, g->registration_len,
+	    l->machine_pub, NULL) != 0)
+		return 0;
 	buf_init(&inside);
-	same = letter_open(g->v->key->box_seed, letter.p, letter.len, &inside, NULL) == 0 && inside.len > head &&
-	    memcmp(inside.p, l->vault_id, ID_LEN) == 0 && memcmp(inside.p + ID_LEN, l->machine_id, ID_LEN) == 0 &&
+	same = letter_open(g->v->key->box_seed, reg.sealed_slots.p, reg.sealed_slots.len, &inside, NULL) == 0 &&
+	    inside.len > head && memcmp(inside.p, l->vault_id, ID_LEN) == 0 &&
+	    memcmp(inside.p + ID_LEN, l->machine_id, ID_LEN) == 0 &&
 	    memcmp(inside.p + 2 * ID_LEN, l->domain_id, DIGEST_LEN) == 0 &&
 	    schema_decode(&slot_header_schema, &h, inside.p + head, inside.len - head) == FMT_OK;
+	if (same)
+		same = k->openable ? is_equal(inside.p + head, inside.len - head, k->blob) :
+		    is_equal(reg.sealed_slots.p, reg.sealed_slots.len, k->blob);
 	buf_release(&inside);
 	return same;
 }
@@ -118,7 +135,7 @@ slots_is(const struct ingest *g, const uint8_t *in, size_t len, void *value)
 	if (memcmp(k.vault_id, l->vault_id, ID_LEN) != 0 || memcmp(k.machine_id, l->machine_id, ID_LEN) != 0 ||
 	    memcmp(k.domain_id, l->domain_id, DIGEST_LEN) != 0)
 		return -1;
-	return k.openable || letter_is(g, k.blob) ? 0 : -1;
+	return letter_is(g, &k) ? 0 : -1;
 }
 
 static void

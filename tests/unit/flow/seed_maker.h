@@ -120,6 +120,20 @@ seed_slots(struct seed_machine *m, const uint8_t box_pub[BOX_PUB_LEN], struct bu
 	buf_release(&header);
 }
 
+/* What stands in keys/slots of a disk: the letter. */
+static inline void
+seed_disk_keys(struct seed_machine *m, const struct buf *letter)
+{
+	struct disk_keys keys = { .openable = 0 };
+
+	memcpy(keys.vault_id, m->vault_id, ID_LEN);
+	memcpy(keys.machine_id, m->id, ID_LEN);
+	memcpy(keys.domain_id, m->k->domain_id, DIGEST_LEN);
+	keys.blob = seed_view(letter);
+	buf_reset(&m->slots);
+	seed_sign(&disk_keys_schema, &keys, NULL, &m->slots);
+}
+
 /* The registration made with ${c}, with the machine's clock at ${made}. */
 static inline void
 seed_register(struct seed_machine *m, const struct credential *c, int64_t made)
@@ -129,6 +143,7 @@ seed_register(struct seed_machine *m, const struct credential *c, int64_t made)
 
 	buf_init(&letter);
 	seed_slots(m, c->vault_box_pub, &letter);
+	seed_disk_keys(m, &letter);
 	memcpy(g.credential_id, c->credential_id, ID_LEN);
 	memcpy(g.vault_id, c->vault_id, ID_LEN);
 	memcpy(g.machine_id, m->id, ID_LEN);
@@ -151,9 +166,7 @@ seed_machine_make(struct seed_machine *m, const char *name, const struct credent
 {
 	struct domain_desc d = { .suite = SUITE_1, .chunk_avg = CHUNK_AVG_DEFAULT, .created = 1000 };
 	struct membership member = { .from_seq = 1, .made = 1000 };
-	struct disk_keys keys = { .openable = 0 };
 	uint8_t master[KEY_LEN];
-	struct buf letter;
 
 	memset(m, 0, sizeof(*m));
 	io_random(m->id, ID_LEN);
@@ -175,14 +188,6 @@ seed_machine_make(struct seed_machine *m, const char *name, const struct credent
 	memcpy(member.machine_name, m->name, sizeof(member.machine_name));
 	memcpy(member.machine_pub, m->pub, SIGN_PUB_LEN);
 	seed_sign(&membership_schema, &member, m->k->sign_secret, &m->member);
-	buf_init(&letter);
-	seed_slots(m, c->vault_box_pub, &letter);
-	memcpy(keys.vault_id, c->vault_id, ID_LEN);
-	memcpy(keys.machine_id, m->id, ID_LEN);
-	memcpy(keys.domain_id, m->k->domain_id, DIGEST_LEN);
-	keys.blob = seed_view(&letter);
-	seed_sign(&disk_keys_schema, &keys, NULL, &m->slots);
-	buf_release(&letter);
 	seed_register(m, c, io_now());
 }
 

@@ -836,6 +836,29 @@ the_kit_comes_out_of_what_the_vault_keeps(void **state)
 	assert_int_equal(objects(s, "records/"), records + 1);
 }
 
+/* Anybody can seal a letter to the vault: one that the machine did not sign does not displace its own. */
+static void
+slots_that_the_machine_did_not_sign_are_not_kept(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a, b;
+	struct buf forged;
+
+	one_disk(s, &a, 16);
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(objects(s, "keys/"), 4);
+	buf_init(&forged);
+	seed_slots(&s->m, s->c.vault_box_pub, &forged);
+	seed_disk_keys(&s->m, &forged);
+	buf_release(&forged);
+	seed_image_make(&b, &s->m, "RM4L");
+	seed_disk(&b, s->disk[1], 1, 100, 8);
+	seed_snapshot(&b, s->disk[1], 2, 100, 8);
+	seed_manifest(&b, s->disk[1], 1);
+	assert_int_equal(site_ingest(s, 1), 0);
+	assert_int_equal(objects(s, "keys/"), 4);
+}
+
 /* An object that is not what its name says does not count as held. */
 static void
 a_bad_object_in_the_way_is_replaced_by_the_next_copy(void **state)
@@ -1010,6 +1033,7 @@ main(void)
 		T(what_was_not_admitted_can_be_claimed),
 		T(a_claim_does_not_heal_a_wrong_signature),
 		T(the_kit_comes_out_of_what_the_vault_keeps),
+		T(slots_that_the_machine_did_not_sign_are_not_kept),
 		T(a_bad_object_in_the_way_is_replaced_by_the_next_copy),
 		T(two_processes_take_in_one_disk_at_once),
 		T(two_processes_take_in_two_disks_of_one_image_at_once),
