@@ -208,11 +208,31 @@ count_one(void *arg, const void *row, struct err *e)
 }
 
 static int
+record_beyond(void *arg, const char *name, uint64_t len, struct err *e)
+{
+	const struct vault *v = arg;
+
+	(void)len;
+	return err_set(e, ERR_DAMAGE, "record %llu of the vault is missing, and there is %s behind it",
+	    (unsigned long long)v->number + 1, name);
+}
+
+/* Records are numbered without a gap: there is none behind the last one that was replayed. */
+static int
+records_have_no_gap(struct vault *v, struct err *e)
+{
+	char last[VAULT_NAME_MAX];
+
+	vault_name_record(last, v->number);
+	return v->store->ops->list(v->store, "records/", last, record_beyond, v, e);
+}
+
+static int
 replay(struct rebuild *b, struct err *e)
 {
 	struct vault *v = b->v;
 
-	if (vault_begin(v, e) != 0 || vault_commit(v, e) != 0)
+	if (vault_begin(v, e) != 0 || vault_commit(v, e) != 0 || records_have_no_gap(v, e) != 0)
 		return err_during(e, "records");
 	b->r->records = v->number;
 	if (packs_replay(b, e) != 0 || damage_replay(b, e) != 0)
