@@ -139,6 +139,12 @@ pack_sink_claim(struct pack_sink *s, const uint8_t *ids, size_t n, uint8_t *know
 	}
 	rc = 0;
 out:
+	/* Some ids may count as claimed now, with nobody to pack them: nothing may be believed any more. */
+	if (rc != 0 && !s->failed) {
+		s->failed = 1;
+		s->err = *e;
+		pthread_cond_broadcast(&s->changed);
+	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
@@ -261,6 +267,7 @@ pack_sink_seq(struct pack_sink *s, const uint8_t *ids, size_t n, uint64_t *seq, 
 	int rc = 0;
 
 	pthread_mutex_lock(&s->lock);
+	rc = sink_failed_locked(s, e);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		while ((f = *flight_find_locked(s, ids + i * DIGEST_LEN)) != NULL && f->seq == 0) {
 			if ((rc = sink_failed_locked(s, e)) != 0)

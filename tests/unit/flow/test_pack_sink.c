@@ -43,10 +43,25 @@ struct place {
 };
 
 static void
+place_sink(struct place *p)
+{
+	struct pack_sink_options o = { .disk_name = "RM4K-1", .disk = 1, .first_pack = 1 };
+	struct err e;
+
+	err_clear(&e);
+	o.imagefd = p->dir;
+	o.keys = p->keys;
+	o.maker = p->maker;
+	o.secret = p->secret;
+	o.journal = p->journal;
+	o.seen = p->seen;
+	assert_non_null(p->sink = pack_sink_new(&o, &e));
+}
+
+static void
 place_open(struct place *p)
 {
 	uint8_t master[KEY_LEN], seed[KEY_LEN];
-	struct pack_sink_options o = { .disk_name = "RM4K-1", .disk = 1, .first_pack = 1 };
 	struct err e;
 
 	err_clear(&e);
@@ -59,13 +74,7 @@ place_open(struct place *p)
 	sign_keys(seed, p->pub, p->secret);
 	assert_non_null(p->journal = journal_create(p->dir, "journal", 0, NULL, 0, &e));
 	assert_non_null(p->seen = seen_new(p->dir, 16u << 20, 1u << 30, &e));
-	o.imagefd = p->dir;
-	o.keys = p->keys;
-	o.maker = p->maker;
-	o.secret = p->secret;
-	o.journal = p->journal;
-	o.seen = p->seen;
-	assert_non_null(p->sink = pack_sink_new(&o, &e));
+	place_sink(p);
 }
 
 static void
@@ -410,6 +419,48 @@ short_writes_are_gone_on_with(void **state)
 	fail_at(FAULT_WRITE, 2, 0, 0, ERR_NONE);
 }
 
+static ssize_t
+no_pread(int fd, void *buf, size_t n, off_t at)
+{
+	(void)fd, (void)buf, (void)n, (void)at;
+	errno = EIO;
+	return -1;
+}
+
+/* A claim that failed half way leaves ids in the duplicate index that nobody packs. */
+static void
+after_a_claim_that_failed_nothing_counts_as_there(void **state)
+{
+	struct io_ops ops = *io_real();
+	uint8_t ids[64 * DIGEST_LEN], known[64];
+	const struct io_ops *before;
+	struct place p;
+	uint64_t seq;
+	struct err e;
+
+	(void)state;
+	err_clear(&e);
+	place_open(&p);
+	seen_free(p.seen);
+	assert_non_null(p.seen = seen_new(p.dir, 1000, 1u << 30, &e));	/* next to no memory: runs at once */
+	pack_sink_free(p.sink);
+	place_sink(&p);
+	for (unsigned i = 0; i < 1000; i++) {
+		io_random(ids, sizeof(ids));
+		assert_int_equal(pack_sink_claim(p.sink, ids, 64, known, &e), 0);
+	}
+	io_random(ids, sizeof(ids));
+	ops.pread = no_pread;
+	before = io_use(&ops);
+	assert_int_equal(pack_sink_claim(p.sink, ids, 64, known, &e), -1);
+	(void)io_use(before);
+	err_clear(&e);
+	assert_int_equal(pack_sink_claim(p.sink, ids, 64, known, &e), -1);
+	assert_int_equal(e.code, ERR_IO);
+	assert_int_equal(pack_sink_seq(p.sink, ids, 64, &seq, &e), -1);
+	place_close(&p);
+}
+
 int
 main(void)
 {
@@ -422,6 +473,7 @@ main(void)
 		cmocka_unit_test(a_write_error_is_heard_by_all),
 		cmocka_unit_test(a_failed_sync_is_final),
 		cmocka_unit_test(short_writes_are_gone_on_with),
+		cmocka_unit_test(after_a_claim_that_failed_nothing_counts_as_there),
 	};
 
 	secret_init();
