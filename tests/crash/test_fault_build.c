@@ -215,7 +215,7 @@ faults_wanted(void)
 {
 	const char *s = getenv("SAMARA_FAULTS");
 
-	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 10 : 100;
+	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 8 : 60;
 }
 
 /* So many of the calls of a kind, spread over all; each fifth stays broken. */
