@@ -14,6 +14,7 @@ int import_status(struct args *a, struct err *e);
 int import_list(struct args *a, struct err *e);
 int import_rebuild(struct args *a, struct err *e);
 int import_kit(struct args *a, struct err *e);
+int import_clock(struct args *a, struct err *e);
 int import_key_copy(struct args *a, struct err *e);
 
 #endif

@@ -9,6 +9,7 @@ static const struct cmd cmds[] = {
 	{ "status", "[VAULT]", "what needs a hand, first", import_status },
 	{ "list", "[VAULT] WHAT", "machines, images, disks, snapshots, jobs, alerts, gaps, custody or credentials", import_list },
 	{ "rebuild", "VAULT", "make the catalog anew from records, packs and snapshots", import_rebuild },
+	{ "clock", "VAULT --confirm", "say that this computer's clock is right, after it jumped", import_clock },
 	{ "kit", "VAULT MACHINE [--out FILE]", "a machine's recovery kit, from what the vault keeps", import_kit },
 	{ "key copy", "VAULT --out FILE", "a copy of the vault's own key", import_key_copy },
 };

@@ -132,6 +132,13 @@ void vault_credential_secret(const struct vault *v, const uint8_t id[ID_LEN], ui
 /* Move the two clocks on (vault_clock.c); in a transaction, v->now is set. */
 int vault_clock_move(struct vault *v, struct err *e);
 
+/**
+ * vault_clock_confirm(v, e):
+ * A person says that the wall clock is right: the late clock is set to it,
+ * also back, and both clocks go on from here.  Recorded.  0 or -1 with ${e}.
+ */
+int vault_clock_confirm(struct vault *v, struct err *e);
+
 /* The later of late clock and wall, seconds: what credentials end by. */
 int64_t vault_late_seconds(const struct vault *v);
 

@@ -2,7 +2,8 @@
  * The two clocks of a vault (docs/operations.md, "Clocks").  The late clock is
  * the highest wall time seen: credentials end by it.  The slow clock counts
  * only time that certainly went by: leases end by it.  Neither moves over a
- * jump of the wall clock, until a person says that the new time is right.
+ * jump of the wall clock, until a person says that the new time is right; that
+ * alone may set the late clock back.
  */
 
 #include <stdlib.h>
@@ -106,6 +107,24 @@ vault_clock_move(struct vault *v, struct err *e)
 	    catalog_number_set(v->catalog, "clock slow", v->slow, e) != 0)
 		return -1;
 	return anchor_save(v, &is, e);
+}
+
+int
+vault_clock_confirm(struct vault *v, struct err *e)
+{
+	struct rec_note note = { { 0 }, "the clock was confirmed" };
+	struct anchor now;
+
+	if (vault_begin(v, e) != 0)
+		return -1;
+	anchor_now(&now, v->now);
+	if (anchor_save(v, &now, e) == 0 && catalog_number_set(v->catalog, "clock jumped", 0, e) == 0 &&
+	    vault_record(v, REC_CLOCK, &rec_note_schema, &note, e) == 0 && vault_commit(v, e) == 0) {
+		v->clock_jumped = 0;
+		return 0;
+	}
+	vault_rollback(v);
+	return -1;
 }
 
 int64_t

@@ -71,7 +71,7 @@ apply_one(struct vault *v, const struct record *r, const uint8_t *bytes, size_t 
 	hash_once(bytes, len, head);
 	v->number = r->number;
 	/* A rebuilt catalog takes its clocks from what records say. */
-	if (r->time > v->late && !v->clock_jumped) {
+	if (r->type == REC_CLOCK || (r->time > v->late && !v->clock_jumped)) {
 		v->late = r->time;
 		if (catalog_number_set(v->catalog, "clock late", v->late, e) != 0)
 			return -1;

@@ -189,7 +189,7 @@ vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg
 		    "samara-import key copy VAULT --out FILE, on a medium that is kept elsewhere", NULL, NULL);
 	if (v->clock_jumped)
 		tell(&l, "clock", "the clock of this computer jumped: leases and credentials stand still",
-		    "set the clock right", NULL, NULL);
+		    "set the clock right, then samara-import clock VAULT --confirm", NULL, NULL);
 	if (catalog_each(v->catalog, &cat_machines, 0, NULL, look_machine, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_images, 0, NULL, look_image, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_snapshots, 0, NULL, look_snapshot, &l, e) != 0 ||
