@@ -28,7 +28,10 @@ struct err;
 struct catalog *catalog_open(const char *path, const uint8_t vault_id[ID_LEN], int create, struct err *e);
 void catalog_close(struct catalog *c);
 
-/* Take the catalog's file away, with all that belongs to it.  0 or -1; it need not be there. */
+/*
+ * Take the catalog's file away, durably, and then all that belongs to it.  0 or -1; it need not be there.  A power cut
+ * leaves the catalog whole, or none, perhaps with a journal that must be gone before another takes this name.
+ */
 int catalog_remove(const char *path, struct err *e);
 
 /**

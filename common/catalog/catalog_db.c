@@ -317,19 +317,34 @@ catalog_close(struct catalog *c)
 	free(c);
 }
 
+/* Remove ${path}${part}, if it is there. */
+static int
+part_remove(const char *path, const char *part, struct err *e)
+{
+	char name[4200];
+	struct stat st;
+
+	(void)snprintf(name, sizeof(name), "%s%s", path, part);
+	if (io->fstatat(AT_FDCWD, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && io->unlinkat(AT_FDCWD, name, 0) != 0)
+		return err_errno(e, "remove %s", name);
+	return 0;
+}
+
 int
 catalog_remove(const char *path, struct err *e)
 {
-	static const char *const parts[] = { "-journal", "", "-lock-p", "-lock-r", "-lock-s" };
-	char name[4200];
+	static const char *const others[] = { "-journal", "-lock-p", "-lock-r", "-lock-s" };
+	const char *slash = strrchr(path, '/');
+	char dir[4200];
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		struct stat st;
-
-		(void)snprintf(name, sizeof(name), "%s%s", path, parts[i]);
-		if (io->fstatat(AT_FDCWD, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && io->unlinkat(AT_FDCWD, name, 0) != 0)
-			return err_errno(e, "remove %s", name);
-	}
+	(void)snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path),
+	    slash == NULL ? "." : path);
+	/* A catalog that a power cut left half changed must not stay behind without the journal that undoes it. */
+	if (part_remove(path, "", e) != 0 || dir_sync(AT_FDCWD, dir, e) != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (part_remove(path, others[i], e) != 0)
+			return -1;
 	return 0;
 }
 

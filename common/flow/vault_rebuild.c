@@ -243,8 +243,9 @@ replay(struct rebuild *b, struct err *e)
 }
 
 /*
- * Put the new file where the old one was.  The old one's journal goes first, and
- * durably: it must never be rolled back into the new file.
+ * Put the new file where the old one was.  The old one goes first, and its
+ * journal then, both durably: without it the old one may be half changed, and
+ * it must never be rolled back into the new file.
  */
 static int
 take_place(struct vault *v, const char *fresh, struct err *e)
