@@ -369,6 +369,17 @@ disk_choose(struct build *b, struct err *e)
 	return b->imagefd == -1 ? -1 : 0;
 }
 
+/* Paths that nothing can be taken from are refused before anything is begun. */
+static int
+paths_check(const struct build_options *o, struct err *e)
+{
+	struct walk_options w = { .paths = o->paths, .npaths = o->npaths, .network_file_systems = o->network_file_systems };
+	struct walker *walker = walker_new(&w, e);
+
+	walker_free(walker);
+	return walker == NULL ? -1 : 0;
+}
+
 int
 build_prepare(struct build *b, struct err *e)
 {
@@ -394,7 +405,7 @@ build_prepare(struct build *b, struct err *e)
 	    b->s->fd, sources, n, &b->target, e) != 0)
 		return -1;
 	if (!b->o->resume) {
-		if (image_new(b, e) != 0 || build_reload(b, e) != 0 ||
+		if (paths_check(b->o, e) != 0 || image_new(b, e) != 0 || build_reload(b, e) != 0 ||
 		    rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0)
 			return -1;
 	}
