@@ -69,30 +69,42 @@ build_release(struct build *b)
 	free(b);
 }
 
-/* An envelope that stands in snaps/, and of which the journal was cut off. */
+/* Look at the envelope ${seq}: 1 it is this image's and in the journal now, 0 it is not, -1. */
 static int
-envelope_adopt(struct build *b, struct err *e)
+envelope_look(struct build *b, uint64_t seq, struct err *e)
 {
 	struct envelope env;
 	uint8_t *bytes = NULL;
-	uint64_t highest;
 	size_t len;
-	int rc;
+	int rc = state_envelope(b->s, seq, &bytes, &len, &env, e);
 
-	if (b->im->envelope.seq != 0)
-		return 0;
-	if (state_highest(b->s, &highest, e) != 0)
-		return -1;
-	if (highest == 0)
-		return 0;
-	if ((rc = state_envelope(b->s, highest, &bytes, &len, &env, e)) != 0)
+	if (rc != 0)
 		return rc == 1 ? 0 : -1;
-	if (memcmp(env.image_id, b->im->begin.image_id, ID_LEN) == 0 &&
-	    ((rc = journal_put(b->j, JOURNAL_ENVELOPE, bytes, len, e)) != 0 || (rc = journal_sync(b->j, e)) != 0 ||
-	    (rc = build_reload(b, e)) != 0))
-		rc = -1;
+	if (memcmp(env.image_id, b->im->begin.image_id, ID_LEN) == 0)
+		rc = journal_put(b->j, JOURNAL_ENVELOPE, bytes, len, e) == 0 && journal_sync(b->j, e) == 0 ? 1 : -1;
 	free(bytes);
 	return rc;
+}
+
+/*
+ * An envelope that stands in snaps/, and of which the journal was cut off; other
+ * sets may have taken numbers since.
+ */
+static int
+envelope_adopt(struct build *b, struct err *e)
+{
+	uint64_t seq;
+	int got = 0;
+
+	if (!b->o->resume || b->im->envelope.seq != 0)
+		return 0;
+	if (state_highest(b->s, &seq, e) != 0)
+		return -1;
+	for (; seq > 0 && got == 0; seq--)
+		got = envelope_look(b, seq, e);
+	if (got == 1)
+		return build_reload(b, e);
+	return got == -1 ? -1 : 0;
 }
 
 static void

@@ -303,32 +303,44 @@ pack_adopt(struct build *b, uint32_t number, uint8_t *bytes, size_t len, struct 
 	return held_table(b, number, (uint32_t)len, &v.table, NULL, 0, NULL, e);
 }
 
+/* 1 the pack ${number} was there and is in the journal now, 0 it is not there, -1. */
+static int
+pack_look(struct build *b, uint32_t number, struct err *e)
+{
+	char name[IMAGE_NAME_MAX], dir[IMAGE_NAME_MAX];
+	uint8_t *bytes;
+	size_t len;
+	int rc;
+
+	image_name_pack(name, number);
+	if (image_file_read(b->imagefd, name, PACK_LEN_MAX, &bytes, &len, e) != 0) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		err_clear(e);
+		return 0;
+	}
+	rc = pack_adopt(b, number, bytes, len, e);
+	free(bytes);
+	image_name_pack_dir(dir, number);
+	return rc == 0 && dir_sync(b->imagefd, dir, e) == 0 ? 1 : -1;
+}
+
+/*
+ * A batch at most, and not every pack of it need have kept its name: not all
+ * file systems keep the order of renames.
+ */
 static int
 packs_adopt(struct build *b, struct err *e)
 {
-	char name[IMAGE_NAME_MAX], dir[IMAGE_NAME_MAX];
-	uint32_t number = b->im->next_pack;
-	uint8_t *bytes;
-	size_t len;
+	bool any = false;
+	int got;
 
-	for (;; number++) {
-		image_name_pack(name, number);
-		if (image_file_read(b->imagefd, name, PACK_LEN_MAX, &bytes, &len, e) != 0) {
-			if (e->code != ERR_NOT_FOUND)
-				return -1;
-			err_clear(e);
-			break;
-		}
-		int rc = pack_adopt(b, number, bytes, len, e);
-
-		free(bytes);
-		if (rc != 0)
+	for (uint32_t i = 0; i < PACK_SINK_BATCH; i++) {
+		if ((got = pack_look(b, b->im->next_pack + i, e)) == -1)
 			return -1;
-		image_name_pack_dir(dir, number);
-		if (dir_sync(b->imagefd, dir, e) != 0)
-			return -1;
+		any |= got == 1;
 	}
-	return number == b->im->next_pack ? 0 : journal_sync(b->j, e);
+	return any ? journal_sync(b->j, e) : 0;
 }
 
 int

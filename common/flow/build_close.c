@@ -89,11 +89,26 @@ build_check_disk(struct build *b, struct err *e)
 
 /* --- the key test --- */
 
+/* The first pack on the disk; after a power cut it need not be the one with number 0. */
+static int
+first_pack_read(struct build *b, uint8_t **bytes, size_t *len, struct err *e)
+{
+	char name[IMAGE_NAME_MAX];
+	int rc = -1;
+
+	for (uint32_t n = 0; rc != 0 && n < b->im->next_pack; n++) {
+		err_clear(e);
+		image_name_pack(name, n);
+		if ((rc = image_file_read(b->imagefd, name, PACK_LEN_MAX, bytes, len, e)) != 0 && e->code != ERR_NOT_FOUND)
+			break;
+	}
+	return rc;
+}
+
 /* Open the first chunk of the first pack on the disk with these keys. */
 static int
 chunk_test(struct build *b, const struct domain_keys *k, struct err *e)
 {
-	char name[IMAGE_NAME_MAX];
 	struct opener *op = opener_new(k);
 	uint8_t *bytes = NULL, *plain = malloc(CHUNK_PLAIN_MAX);
 	struct pack_view v;
@@ -101,10 +116,9 @@ chunk_test(struct build *b, const struct domain_keys *k, struct err *e)
 	size_t len, n;
 	int rc = -1;
 
-	image_name_pack(name, 0);
 	if (op == NULL || plain == NULL)
 		err_set(e, ERR_MEMORY, "key test");
-	else if (image_file_read(b->imagefd, name, PACK_LEN_MAX, &bytes, &len, e) == 0 &&
+	else if (first_pack_read(b, &bytes, &len, e) == 0 &&
 	    pack_view_bytes(&v, bytes, len, b->s->id.machine_id, b->s->machine_pub, e) == 0) {
 		pack_table_row(&v.table, 0, &row);
 		rc = chunk_open(op, bytes + PACK_HEAD_LEN, row.len, row.id, row.kind, plain, CHUNK_PLAIN_MAX, &n, e);

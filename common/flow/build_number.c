@@ -270,10 +270,13 @@ build_numbered(struct build *b, struct err *e)
 		return 0;
 	if ((lock = state_lock(b->s, e)) == -1)
 		return -1;
-	t->last_seq = env->seq;
-	memcpy(t->head, env->snapshot_id, ID_LEN);
-	statement_digest(&envelope_schema, b->im->envelope_bytes, b->im->envelope_len, t->head_digest);
-	rc = state_trust_save(b->s, b->k, e);
+	/* As it is now: a build of another set may have closed a later snapshot meanwhile. */
+	if ((rc = state_trust_load(b->s, b->k, e)) == 0 && t->last_seq < env->seq) {
+		t->last_seq = env->seq;
+		memcpy(t->head, env->snapshot_id, ID_LEN);
+		statement_digest(&envelope_schema, b->im->envelope_bytes, b->im->envelope_len, t->head_digest);
+		rc = state_trust_save(b->s, b->k, e);
+	}
 	io->close(lock);
 	return rc;
 }

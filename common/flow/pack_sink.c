@@ -16,7 +16,6 @@
 
 #define SLOTS		5u	/* finished packs in memory, at most */
 #define ARENAS		4u	/* packs being filled or sealed */
-#define BATCH_PACKS	64u
 #define BATCH_NS	INT64_C(10000000000)
 #define BLOCK		4096u
 #define SLOT_CAP	(PACK_LEN_MAX + BLOCK)
@@ -71,7 +70,7 @@ struct pack_sink {
 	uint64_t written;	/* highest sequence taken by the writer */
 	uint64_t durable;
 	uint64_t wanted;	/* publish at least up to here now */
-	struct pending batch[BATCH_PACKS];
+	struct pending batch[PACK_SINK_BATCH];
 	unsigned nbatch;
 	int64_t batch_since;
 	int stopping, dropping, failed;
@@ -547,7 +546,7 @@ writer_wait(struct pack_sink *s)
 			pthread_mutex_unlock(&s->lock);
 			return STEP_END;
 		}
-		if (s->nbatch == BATCH_PACKS || (s->nbatch > 0 && (s->wanted == s->written ||
+		if (s->nbatch == PACK_SINK_BATCH || (s->nbatch > 0 && (s->wanted == s->written ||
 		    io_mono_ns() - s->batch_since >= BATCH_NS)))
 			break;
 		if (slot->ready && slot->seq == s->written + 1) {

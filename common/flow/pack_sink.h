@@ -22,6 +22,7 @@ struct journal;
 struct pack_sink;
 struct seen;
 
+#define PACK_SINK_BATCH		64u	/* packs published together, at most */
 #define PACK_SINK_MEMORY	((size_t)9 * PACK_LEN_MAX)
 
 struct pack_sink_options {
