@@ -26,7 +26,8 @@ grep -rnoE '(docs|tests|cmake|common|formats)/[A-Za-z0-9_/.-]+\.(md|sh|def|h|c|p
     grep -vE 'NOUN|^tests/check/|https?://|^tests/fuzz/corpus/|^tests/golden/' >"$WORK/mentions" || true
 while IFS=: read -r file _ path; do
 	n=$((n + 1))
-	[ -e "$path" ] || [ -e "$(dirname "$file")/$path" ] || [ -e "tests/unit/$path" ] || missing "$file" "$path"
+	[ -e "$path" ] || [ -e "$(dirname "$file")/$path" ] || [ -e "tests/unit/$path" ] ||
+	    [ -e "$(dirname "$file")/${path##*/}" ] || missing "$file" "$path"
 done <"$WORK/mentions"
 echo "$n mentions"
 exit $rc

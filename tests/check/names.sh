@@ -41,6 +41,9 @@ lines '(^|[^[:alnum:]_.$}])/(ro''ot|ho''me|wo''rk|Us''ers)/[[:alnum:]]' <"$WORK/
 objects "places on somebody's machine:"
 grep -E '^(tests|docs)/.*\.(sh|py|c)$' "$WORK/written" |
     lines '(^|[^#[:alnum:]_])(sl''eep +[0-9.]|(u|nano)?sl''eep *\()'
+# Looking again and again for what is waited for is another thing than waiting.
+grep -vE '(while|until) .*; do sl''eep 0\.0[0-9]*; done' "$WORK/found" >"$WORK/still" || true
+mv "$WORK/still" "$WORK/found"
 objects "waiting for the clock:"
 [ $rc -ne 0 ] || echo "$(wc -l <"$WORK/written") files"
 exit $rc
