@@ -147,7 +147,7 @@ journal_write(struct journal *j, struct err *e)
 		return 0;
 	if (io_write_full(j->fd, j->buf.p, j->buf.len, (off_t)j->off) != 0) {
 		j->failed = 1;
-		return err_errno(e, "write journal %s", j->name);
+		return err_errno(e, "write journal %s in the state directory", j->name);
 	}
 	j->off += j->buf.len;
 	buf_reset(&j->buf);
@@ -204,7 +204,7 @@ journal_sync(struct journal *j, struct err *e)
 	rc = journal_write(j, e);
 	if (rc == 0 && io->fsync(j->fd) != 0) {
 		j->failed = 1;
-		rc = err_set(e, ERR_FSYNC, "sync journal %s: %s", j->name, strerror(errno));
+		rc = err_set(e, ERR_FSYNC, "sync journal %s in the state directory: %s", j->name, strerror(errno));
 	}
 	pthread_mutex_unlock(&j->lock);
 	return rc;
