@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/base/file.h"
 #include "common/base/io.h"
 #include "common/base/progress.h"
 #include "common/base/queue.h"
@@ -149,26 +150,37 @@ expect_pack(void *arg, uint32_t number, uint32_t file_len, const struct pack_tab
 	return 0;
 }
 
-/* The digest of one file, past the cache. */
+/* The digest of an open file; ${buf} is aligned and PACK_LEN_MAX long.  0, or -1 with errno. */
 static int
-file_digest(struct read_back *r, const char *name, uint8_t *buf, uint8_t digest[DIGEST_LEN], struct err *e)
+fd_digest(int fd, uint8_t *buf, uint8_t digest[DIGEST_LEN])
 {
 	struct hash h;
-	uint64_t len, at = 0;
-	ssize_t n = 0;
-	int fd = image_file_open(r->imagefd, name, &len, e);
+	uint64_t at = 0;
+	ssize_t n;
 
-	if (fd == -1)
-		return -1;
-	go_direct(r, fd);
 	hash_init(&h);
 	while ((n = io_read_full(fd, buf, PACK_LEN_MAX, (off_t)at)) > 0) {
 		hash_update(&h, buf, (size_t)n);
 		at += (uint64_t)n;
 	}
 	hash_final(&h, digest);
+	return n == 0 ? 0 : -1;
+}
+
+/* The digest of one file on the disk, past the cache. */
+static int
+file_digest(struct read_back *r, const char *name, uint8_t *buf, uint8_t digest[DIGEST_LEN], struct err *e)
+{
+	uint64_t len;
+	int fd = image_file_open(r->imagefd, name, &len, e), rc = 0;
+
+	if (fd == -1)
+		return -1;
+	go_direct(r, fd);
+	if (fd_digest(fd, buf, digest) != 0)
+		rc = err_set(e, ERR_MEDIUM, "%s cannot be read back: %s", name, strerror(errno));
 	io->close(fd);
-	return n == 0 ? 0 : err_set(e, ERR_MEDIUM, "%s cannot be read back: %s", name, strerror(errno));
+	return rc;
 }
 
 static int
@@ -205,6 +217,47 @@ small_read_back(struct read_back *r, const char *name, const uint8_t *bytes, siz
 	return memcmp(digest, want, DIGEST_LEN) != 0 ? err_set(e, ERR_MEDIUM, "%s comes back changed", name) : 0;
 }
 
+/* Part ${part} of the reference list, both copies against the one in the state: 1 there is one, 0 there is none, -1. */
+static int
+refs_part_read_back(struct read_back *r, int snaps, unsigned part, uint8_t *buf, struct err *e)
+{
+	uint8_t want[DIGEST_LEN], digest[DIGEST_LEN];
+	char own[64], name[IMAGE_NAME_MAX];
+	int fd, rc;
+
+	snprintf(own, sizeof(own), "%08llu.r%02u", (unsigned long long)r->im->envelope.seq, part);
+	if ((fd = io->open(snaps, own, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0)) == -1)
+		return errno == ENOENT ? 0 : err_errno(e, "reference list %s in the state directory", own);
+	if ((rc = fd_digest(fd, buf, want)) != 0)
+		err_errno(e, "read reference list %s in the state directory", own);
+	io->close(fd);
+	for (int copy = 0; copy < 2 && rc == 0; copy++) {
+		image_name_refs(name, copy, 0, part);
+		if ((rc = file_digest(r, name, buf, digest, e)) == 0 && memcmp(digest, want, DIGEST_LEN) != 0)
+			rc = err_set(e, ERR_MEDIUM, "%s comes back changed", name);
+	}
+	return rc != 0 ? -1 : 1;
+}
+
+/* Envelope and reference list: what cannot be made up for by anything else on the disk. */
+static int
+snapshot_read_back(struct read_back *r, uint8_t *buf, struct err *e)
+{
+	char name[IMAGE_NAME_MAX];
+	int snaps, rc = 0, got = 1;
+
+	for (int copy = 0; copy < 2 && rc == 0; copy++) {
+		image_name_envelope(name, copy, 0);
+		rc = small_read_back(r, name, r->im->envelope_bytes, r->im->envelope_len, buf, e);
+	}
+	if (rc != 0 || (snaps = dir_open(r->s->fd, "snaps", e)) == -1)
+		return -1;
+	for (unsigned part = 0; got == 1; part++)
+		got = refs_part_read_back(r, snaps, part, buf, e);
+	io->close(snaps);
+	return got;
+}
+
 static int
 rest_read_back(struct read_back *r, struct err *e)
 {
@@ -214,7 +267,8 @@ rest_read_back(struct read_back *r, struct err *e)
 
 	if (buf == NULL)
 		return err_errno(e, "read back");
-	rc = index_read_back(r, buf, e);
+	if ((rc = index_read_back(r, buf, e)) == 0)
+		rc = snapshot_read_back(r, buf, e);
 	for (int i = 0; i < 2 && rc == 0; i++) {
 		rc = small_read_back(r, labels[i], r->im->label_bytes, r->im->label_len, buf, e);
 		if (rc == 0)

@@ -64,7 +64,7 @@ int disk_write_twice(int imagefd, const char *first, const char *second, const v
 
 /**
  * disk_read_back(imagefd, s, im, workers, from_medium, e):
- * Read every pack, the index and the statement back from the medium (O_DIRECT)
+ * Read every pack, index, snapshot, label and statement back from the medium (O_DIRECT)
  * and compare with what was meant to be written: digests of every frame, table
  * and footer byte by byte.  ${from_medium} is false where the file system
  * would only have answered from memory.  0, or -1 with ERR_MEDIUM naming what is wrong.

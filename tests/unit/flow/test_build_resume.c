@@ -218,9 +218,38 @@ packs_published_before_a_power_cut_are_taken_over_also_behind_a_gap(void **state
 	build_maker_end(&b);
 }
 
-/* --- builds of two sets that number their snapshots at once --- */
+/* --- what happens between two steps of a build --- */
 
 static struct build_maker *other;
+
+/* A byte of the second copy of the reference list turns on the medium. */
+static void
+list_spoils(void)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "printf x | dd of=$(echo %s/samara/*/snap2/00000000.r00) bs=1 seek=100 conv=notrunc"
+	    " status=none", other->disk);
+	assert_int_equal(system(command), 0);
+}
+
+static void
+a_reference_list_that_comes_back_changed_is_found_before_the_disk_is_released(void **state)
+{
+	struct build_maker b;
+
+	(void)state;
+	build_maker_start(&b);
+	a_few_files(&b);
+	other = &b;
+	med.between = "index/";		/* it is written behind the snapshot, and before anything is read back */
+	med.what = list_spoils;
+	assert_int_equal(build_until(&b, NULL), -1);
+	assert_null(med.between);
+	assert_int_equal(b.e.code, ERR_MEDIUM);
+	assert_false(b.r.sealed);
+	build_maker_end(&b);
+}
 
 /* A whole build of another set, to its own disk. */
 static void
@@ -332,6 +361,7 @@ main(void)
 		cmocka_unit_test(what_a_given_up_image_carried_is_read_again_by_a_build_that_had_begun),
 		cmocka_unit_test(giving_up_one_image_does_not_make_others_read_everything),
 		cmocka_unit_test(packs_published_before_a_power_cut_are_taken_over_also_behind_a_gap),
+		cmocka_unit_test(a_reference_list_that_comes_back_changed_is_found_before_the_disk_is_released),
 		cmocka_unit_test(the_trust_state_never_goes_back),
 		cmocka_unit_test(a_snapshot_keeps_its_number_though_another_set_has_taken_the_next),
 	};
