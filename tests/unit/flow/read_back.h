@@ -248,7 +248,7 @@ read_back_spoil_all(struct read_back *t)
 		(void)snprintf(path, sizeof(path), "%s/packs/0000/%08u.pk", t->image, n);
 		if (access(path, F_OK) != 0)
 			return n;
-		read_back_spoil(t, NULL, n, 2000);
+		read_back_spoil(t, NULL, n, 100);	/* in its first frame */
 	}
 }
 
