@@ -169,7 +169,8 @@ work_small(struct worker *w, struct unit *u, struct err *e)
 		walk_dir_release(u->dirs[i]);
 	u->ndirs = 0;
 	pthread_mutex_lock(&w->g->lock);
-	u->state = UNIT_DONE;
+	if (rc == 0)
+		u->state = UNIT_DONE;
 	engine_tick(w->g);
 	pthread_mutex_unlock(&w->g->lock);
 	return rc;
@@ -397,7 +398,7 @@ work_big(struct worker *w, struct unit *u, struct err *e)
 	struct big_file *b = u->big;
 	struct cut_list *l = malloc(sizeof(*l));
 	struct stretch *s;
-	bool again = false;
+	bool again = false, nothing;
 	size_t used = 0;
 	int end = 1, rc = 0;
 
@@ -424,10 +425,12 @@ work_big(struct worker *w, struct unit *u, struct err *e)
 		b->run_end = 0;
 		b->carry_len = 0;
 	}
+	nothing = b->failed || again;
 	big_release(w, b, s->last);
-	rc = b->failed || again ? 0 : stretch_store(w, s, l, e);
+	rc = nothing ? 0 : stretch_store(w, s, l, e);
+	/* One that could not be stored never counts as done: its extents say nothing. */
 	pthread_mutex_lock(&w->g->lock);
-	s->done = true;
+	s->done = rc == 0;
 	engine_tick(w->g);
 	pthread_mutex_unlock(&w->g->lock);
 	free(l);
