@@ -417,7 +417,12 @@ build_prepare(struct build *b, struct err *e)
 	    b->s->fd, sources, n, &b->target, e) != 0)
 		return -1;
 	if (!b->o->resume) {
-		if (paths_check(b->o, e) != 0 || image_new(b, e) != 0 || build_reload(b, e) != 0 ||
+		if (paths_check(b->o, e) != 0)
+			return -1;
+		/* So is a disk that takes nothing: read-only, full, or another user's. */
+		if (dir_make(b->target.fd, IMAGE_TOP, 0755, e) != 0)
+			return err_during(e, "disk %s", b->target.path);
+		if (image_new(b, e) != 0 || build_reload(b, e) != 0 ||
 		    rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0)
 			return -1;
 	}

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/base/buf.h"
@@ -77,6 +78,11 @@ disk_target_open(const char *path, bool plain, int state_fd, const char *const *
 	}
 	if (io->fstatfs(t->fd, &fs) != 0) {
 		err_errno(e, "look at %s", path);
+		goto fail;
+	}
+	if ((fs.f_flags & ST_RDONLY) != 0) {
+		err_set(e, ERR_PERMISSION, "%s is mounted read-only", path);
+		err_next(e, "mount it for writing: mount -o remount,rw %s; a disk that the system made read-only by itself is failing: use another", path);
 		goto fail;
 	}
 	fs_name(t->fd, path, t->fs_type);
