@@ -26,6 +26,8 @@ test	scdoc			cmd:scdoc
 test	python3			cmd:python3
 test	binutils		cmd:nm
 test	dpkg-dev		cmd:dpkg-shlibdeps
+test	file			cmd:file
+test	git			cmd:git
 test	attr			cmd:setfattr
 test	acl			cmd:setfacl
 '
