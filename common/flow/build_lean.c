@@ -173,22 +173,79 @@ lean_one(struct build *b, int snaps, const char *name, struct id_sorter *own, st
 	return rc;
 }
 
+/* Add the ids that an image carries to ${all}. */
+static int
+ids_add(struct build *b, const char *name, struct id_sorter *all, struct err *e)
+{
+	struct image_state *im = image_state_load(b->s, name, sort_table, all, e);
+
+	if (im == NULL)
+		return -1;
+	image_state_free(im);
+	return 0;
+}
+
+/* Nothing is sealed that needs a chunk which no image carries: one may have been given up since the reading. */
+static int
+all_is_held(struct build *b, int snaps, struct id_sorter *all, struct err *e)
+{
+	struct list *l = calloc(1, sizeof(*l));
+	struct head held = { 0 };
+	const uint8_t *id = NULL;
+	uint64_t missing = 0;
+	int got = -1, rc = 0;
+
+	if (l == NULL)
+		return err_errno(e, "reference list");
+	l->dirfd = snaps;
+	l->fd = -1;
+	l->seq = b->im->envelope.seq;
+	if (head_start(&held, all, e) != 0)
+		rc = -1;
+	while (rc == 0 && (got = list_next(l, &id, e)) == 1) {
+		if ((rc = head_has(&held, id, e)) == -1)
+			break;
+		missing += rc == 0;
+		rc = 0;
+	}
+	if (l->fd != -1)
+		io->close(l->fd);
+	free(l);
+	if (rc != 0 || got == -1)
+		return -1;
+	if (missing == 0)
+		return 0;
+	err_set(e, ERR_UNFINISHED, "image %s needs %llu chunks of an image that was given up since; it cannot be sealed",
+	    b->im->begin.short_name, (unsigned long long)missing);
+	return err_next(e, "give it up too and build anew: samara-seed cancel %s", b->im->begin.short_name);
+}
+
 int
 build_leans_on(struct build *b, struct buf *out, struct err *e)
 {
-	struct id_sorter *own = NULL;
+	struct id_sorter *own = NULL, *all = NULL;
 	char **names;
 	size_t n;
 	int snaps, rc = -1;
 
 	if (state_images(b->s, &names, &n, e) != 0)
 		return -1;
-	if ((snaps = dir_open(b->s->fd, "snaps", e)) != -1 && (own = image_ids(b, b->im->name, e)) != NULL)
+	if ((snaps = dir_open(b->s->fd, "snaps", e)) != -1 && (own = image_ids(b, b->im->name, e)) != NULL &&
+	    (all = image_ids(b, b->im->name, e)) != NULL)
 		rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++)
-		if (strcmp(names[i], b->im->name) != 0)
-			rc = lean_one(b, snaps, names[i], own, out, e);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		size_t before = out->len;
+
+		if (strcmp(names[i], b->im->name) == 0)
+			continue;
+		rc = lean_one(b, snaps, names[i], own, out, e);
+		if (rc == 0 && out->len > before)
+			rc = ids_add(b, names[i], all, e);
+	}
+	if (rc == 0)
+		rc = all_is_held(b, snaps, all, e);
 	id_sorter_free(own);
+	id_sorter_free(all);
 	if (snaps != -1)
 		io->close(snaps);
 	dir_list_free(names, n);

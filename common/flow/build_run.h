@@ -51,7 +51,8 @@ int build_numbered(struct build *b, struct err *e);
 /**
  * build_leans_on(b, out, e):
  * Append the ids of sealed images of this machine that carry a chunk which the
- * snapshot needs and this image does not carry.  0 or -1 with ${e}.
+ * snapshot needs and this image does not carry.  0, or -1 with ${e}:
+ * ERR_UNFINISHED where it needs a chunk that none of them carries.
  */
 struct buf;
 int build_leans_on(struct build *b, struct buf *out, struct err *e);

@@ -353,6 +353,40 @@ a_snapshot_keeps_its_number_though_another_set_has_taken_the_next(void **state)
 	build_maker_end(&b);
 }
 
+/* Its images were read and numbered before one that it leans on was given up. */
+static void
+nothing_is_sealed_that_leans_on_a_given_up_image(void **state)
+{
+	char second[200], first[SHORT_LEN + 1];
+	struct build_maker b;
+
+	(void)state;
+	build_maker_start(&b);
+	a_few_files(&b);
+	built(&b);
+	memcpy(first, b.r.short_name, sizeof(first));
+	build_maker_file(&b, "z-new", 3000000, 4);
+	disk_take(&b, second, "disk2");
+	b.o.no_key_test = false;
+	b.o.passphrase = no_passphrase;
+	assert_int_equal(build_until(&b, NULL), -1);
+	assert_int_equal(b.e.code, ERR_KEY_TEST);
+	image_give_up(&b, first);
+	b.o.no_key_test = true;
+	b.o.resume = true;
+	b.o.npaths = 0;
+	assert_int_equal(build_until(&b, NULL), -1);
+	assert_int_equal(b.e.code, ERR_UNFINISHED);
+	assert_false(b.r.sealed);
+	/* Given up too, and built anew, it carries everything itself. */
+	image_give_up(&b, b.r.short_name);
+	b.o.resume = false;
+	b.o.npaths = 1;
+	built(&b);
+	is_whole_from(&b, second);
+	build_maker_end(&b);
+}
+
 int
 main(void)
 {
@@ -363,6 +397,7 @@ main(void)
 		cmocka_unit_test(packs_published_before_a_power_cut_are_taken_over_also_behind_a_gap),
 		cmocka_unit_test(a_reference_list_that_comes_back_changed_is_found_before_the_disk_is_released),
 		cmocka_unit_test(the_trust_state_never_goes_back),
+		cmocka_unit_test(nothing_is_sealed_that_leans_on_a_given_up_image),
 		cmocka_unit_test(a_snapshot_keeps_its_number_though_another_set_has_taken_the_next),
 	};
 
