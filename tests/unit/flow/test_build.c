@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "common/base/io.h"
+#include "common/base/io_fault.h"
 #include "common/base/log.h"
 #include "common/base/secret.h"
 #include "flow/build_maker.h"
@@ -578,6 +579,58 @@ a_file_that_cannot_be_read_is_left_out_and_said(void **state)
 	one_goes_wrong(STRETCH * 3, NULL, 0, EIO, 3);
 }
 
+/* --- a disk that gets full --- */
+
+/* Files are being cut and stored by several threads when it happens: the cause is what is told, and --resume ends it. */
+static void
+full_at(uint64_t nth)
+{
+	const struct fault_plan plan = { .kind = FAULT_WRITE, .nth = nth, .every = 1, .sys = ENOSPC };
+	struct build_maker b;
+	struct image_text t;
+	char name[32];
+	unsigned files = 0;
+	enum err_code code;
+	uint64_t hits;
+	int rc;
+
+	build_maker_start(&b);
+	for (unsigned i = 0; i < 6; i++) {
+		snprintf(name, sizeof(name), "big%u", i);
+		build_maker_file(&b, name, STRETCH * 2 + i * 1000, i);
+	}
+	b.o.workers = 4;
+	fault_start(&plan);
+	rc = build_maker_run(&b);
+	code = b.e.code;
+	hits = fault_hits();
+	fault_stop();
+	assert_true(hits > 0);
+	assert_int_equal(rc, -1);
+	if (code != ERR_NO_SPACE)
+		fail_msg("write %u: %s", (unsigned)nth, b.e.msg);
+	b.o.resume = true;
+	rc = build_maker_run(&b);
+	if (rc == -1 && b.e.code == ERR_NO_IMAGE) {
+		b.o.resume = false;	/* it was not begun yet */
+		rc = build_maker_run(&b);
+	}
+	assert_int_equal(rc, 0);
+	text_read(&b, &t);
+	digests_compare(&b, &t, "", &files);
+	assert_int_equal(files, 6);
+	image_text_free(&t);
+	build_maker_end(&b);
+}
+
+static void
+a_full_disk_is_told_as_such_and_gone_on_from(void **state)
+{
+	(void)state;
+	for (uint64_t nth = 1; nth <= 22; nth += 3)
+		full_at(nth);
+}
+
 /* --- what is left out on purpose --- */
 
 static void
@@ -679,6 +732,7 @@ main(void)
 		cmocka_unit_test(a_file_that_vanished_is_left_out),
 		cmocka_unit_test(a_file_that_became_something_else_is_left_out),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_left_out_and_said),
+		cmocka_unit_test(a_full_disk_is_told_as_such_and_gone_on_from),
 		cmocka_unit_test(patterns_leave_out),
 		cmocka_unit_test(target_and_state_are_never_walked),
 		cmocka_unit_test(a_dry_run_writes_nothing),
