@@ -323,9 +323,12 @@ source_unwant(struct source *s, const uint8_t id[DIGEST_LEN])
 static struct pack_place
 place_of(const struct source *s, uint32_t pack)
 {
-	struct pack_place p = s->pack[pack].place;
+	const struct pack_place *at = &s->pack[pack].place;
+	struct pack_place p = { .container = at->container, .len = at->len };
 
-	p.number = __atomic_load_n(&s->pack[pack].place.number, __ATOMIC_ACQUIRE);
+	/* Another thread may just have found it under another number: all else never changes. */
+	p.number = __atomic_load_n(&at->number, __ATOMIC_ACQUIRE);
+	memcpy(p.id, at->id, DIGEST_LEN);
 	return p;
 }
 
@@ -430,7 +433,7 @@ copy_open(struct source_reader *r, const struct chunk_at *at, const uint8_t id[D
 static void
 copy_bad(struct source *s, const struct chunk_at *at, const uint8_t id[DIGEST_LEN], const struct err *why)
 {
-	const struct pack_place *p = &s->pack[at->pack].place;
+	const struct pack_place place = place_of(s, at->pack), *p = &place;
 	char where[512], name[64];
 
 	pthread_mutex_lock(&s->bad_lock);
