@@ -110,8 +110,12 @@ disk_write_snapshot(int imagefd, uint32_t n, const uint8_t *env, size_t len, int
 
 	for (unsigned i = 0; i < 100; i++) {
 		snprintf(part, sizeof(part), "%08llu.r%02u", (unsigned long long)seq, i);
-		if (io->fstatat(from, part, &st, AT_SYMLINK_NOFOLLOW) != 0)
-			break;
+		if (io->fstatat(from, part, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+			/* There is always a first part; only behind it may there be none. */
+			if (errno == ENOENT && i > 0)
+				break;
+			return err_errno(e, "reference list %s in the state directory", part);
+		}
 		for (int copy = 0; copy < 2; copy++) {
 			image_name_refs(first, copy, n, i);
 			if (copy_file(from, part, imagefd, first, e) != 0)
