@@ -130,6 +130,8 @@ judge_purpose(struct vault *v, const struct cat_credential *c, const struct regi
 		return -1;
 	if (rc == 0 && memcmp(m.id, g->machine_id, ID_LEN) != 0)
 		return no(why, "another machine of that name is registered");
+	if (c->purpose == PURPOSE_NEW && (rc = vault_machine(v, g->machine_id, &m, e)) != 1)
+		return rc < 0 ? -1 : no(why, "that machine is registered already, and its credential is for a new one");
 	if (c->purpose == PURPOSE_REPLACE && memcmp(c->machine_id, g->machine_id, ID_LEN) != 0)
 		return no(why, "its credential is for taking the place of another machine");
 	return 0;

@@ -768,6 +768,49 @@ an_image_is_of_the_machine_that_made_it(void **state)
 	seed_machine_drop(&stranger);
 }
 
+/* Whoever holds the domain's key can make a membership for any key: a credential for a new machine is no way to take the place of one. */
+static void
+a_new_credential_takes_nobodys_place(void **state)
+{
+	struct site *s = *state;
+	struct membership member = { .from_seq = 1, .made = 2000 };
+	struct seed_machine again;
+	struct seed_image im, his;
+	struct credential c;
+
+	seed_image_make(&im, &s->m, "RM4K");
+	seed_disk(&im, s->disk[0], 1, 0, 16);
+	seed_snapshot(&im, s->disk[0], 1, 0, 16);
+	seed_manifest(&im, s->disk[0], 1);
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(s->r.unclaimed, 0);
+
+	site_credential(s, NULL, &c);	/* good for any name */
+	seed_machine_make(&again, s->m.name, &c);
+	memcpy(again.id, s->m.id, ID_LEN);
+	memcpy(member.domain_pub, s->m.k->domain_pub, SIGN_PUB_LEN);
+	memcpy(member.machine_id, again.id, ID_LEN);
+	memcpy(member.machine_name, again.name, sizeof(member.machine_name));
+	memcpy(member.machine_pub, again.pub, SIGN_PUB_LEN);
+	domain_keys_free(again.k);
+	again.k = domain_keys_new(s->m.k->master);
+	buf_reset(&again.domain);
+	buf_add(&again.domain, s->m.domain.p, s->m.domain.len);
+	buf_reset(&again.member);
+	seed_sign(&membership_schema, &member, again.k->sign_secret, &again.member);
+	seed_register(&again, &c, io_now());
+	seed_image_make(&his, &again, "QX7P");
+	seed_disk(&his, s->disk[1], 1, 500, 8);
+	seed_snapshot(&his, s->disk[1], 2, 500, 8);
+	seed_manifest(&his, s->disk[1], 1);
+	assert_int_equal(site_ingest(s, 1), 0);
+	assert_int_equal(s->r.unclaimed, 1);
+	assert_non_null(strstr(s->r.why, "registered already"));
+	assert_int_equal(site_image(s, &im), IMAGE_WHOLE);
+	site_rebuild_agrees(s);
+	seed_machine_drop(&again);
+}
+
 static void
 what_was_not_admitted_can_be_claimed(void **state)
 {
@@ -1030,6 +1073,7 @@ main(void)
 		T(another_key_in_the_name_of_a_machine_admits_nobody),
 		T(a_second_snapshot_with_one_number_is_a_fork),
 		T(an_image_is_of_the_machine_that_made_it),
+		T(a_new_credential_takes_nobodys_place),
 		T(what_was_not_admitted_can_be_claimed),
 		T(a_claim_does_not_heal_a_wrong_signature),
 		T(the_kit_comes_out_of_what_the_vault_keeps),
