@@ -154,7 +154,7 @@ small_files_check(struct verify_job *j, const struct verify_image *im)
 		t.pub = t.schema == &registration_schema ? l->machine_pub : NULL;
 		for (int i = 0; i < COPIES; i++)
 			image_name_keys(t.name[i], i, keys[k].name);
-		twice_check(j, im, &t, 0);
+		twice_check(j, im, &t, 1);	/* they are there before the label is */
 	}
 }
 

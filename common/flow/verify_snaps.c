@@ -4,6 +4,7 @@
 
 #include "common/base/err.h"
 #include "common/base/human.h"
+#include "common/base/io.h"
 #include "common/base/stop.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/sign.h"
@@ -99,6 +100,21 @@ verify_refs_lost(struct verify_job *j, const char *where, const struct err *bad)
 	finding_err(j->found, SEV_LOST, where, "whether every chunk of the snapshot is there cannot be told", bad);
 }
 
+/* Whether no snapshot comes behind ${k}: the last one stands twice. */
+static int
+is_last(const struct verify_image *im, uint32_t k)
+{
+	char name[IMAGE_NAME_MAX];
+	struct stat st;
+
+	for (int copy = 0; copy < 2; copy++) {
+		image_name_envelope(name, copy, k + 1);
+		if (io->fstatat(im->dir.fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return 0;
+	}
+	return 1;
+}
+
 /* Both copies of the list of snapshot ${k}: the first whole one is compared, the other only read. */
 static int
 refs_look(struct verify_job *j, const struct verify_image *im, uint32_t k, const struct envelope *env, const char *elsewhere,
@@ -135,7 +151,7 @@ refs_look(struct verify_job *j, const struct verify_image *im, uint32_t k, const
 		return 0;
 	}
 	for (int copy = 0; copy < 2; copy++)
-		if (bad[copy].code != ERR_NONE && (copy == 0 || bad[copy].code != ERR_NOT_FOUND))
+		if (bad[copy].code != ERR_NONE && (copy == 0 || bad[copy].code != ERR_NOT_FOUND || is_last(im, k)))
 			finding_err(j->found, SEV_REPAIRABLE, where[copy], "its other copy is whole", &bad[copy]);
 	return 0;
 }
@@ -147,7 +163,7 @@ envelope_look(struct verify_job *j, const struct verify_image *im, uint32_t k, s
 {
 	const struct label *l = &im->dir.label;
 	char name[IMAGE_NAME_MAX], where[WHERE_MAX];
-	int found = 0, there = 0;
+	int found = 0, there = 0, gone = -1;
 
 	for (int copy = 0; copy < 2; copy++) {
 		struct envelope one;
@@ -170,12 +186,19 @@ envelope_look(struct verify_job *j, const struct verify_image *im, uint32_t k, s
 			}
 			free(bytes);
 		}
-		if (own.code == ERR_NOT_FOUND)
+		if (own.code == ERR_NOT_FOUND) {
+			gone = copy;
 			continue;
+		}
 		there = 1;
 		if (own.code != ERR_NONE)
 			finding_err(j->found, found || copy == 0 ? SEV_REPAIRABLE : SEV_LOST, where,
 			    "the other copy, if it is whole, says the same", &own);
+	}
+	if (found && gone != -1 && is_last(im, k)) {
+		image_name_envelope(name, gone, k);
+		(void)snprintf(where, sizeof(where), "%s: %s", im->name, name);
+		finding_tell(j->found, SEV_REPAIRABLE, ERR_NOT_FOUND, where, "its other copy is whole", "it is not there");
 	}
 	if (found)
 		return 0;
