@@ -172,6 +172,37 @@ const struct fmt_schema rec_note_schema = {
 	sizeof(struct rec_note), 0, FMT_FIELDS(rec_note_fields), NULL
 };
 
+static const struct fmt_field rec_received_fields[] = {
+	FMT_BYTES(rec_received, statement),
+	FMT_STR(rec_received, tracking, 0),
+	FMT_BLOB(rec_received, label, 1, SMALL_STATEMENT_MAX),
+};
+const struct fmt_schema rec_received_schema = {
+	"record of a disk received", "SAMRRCV\n", 1, NULL,
+	sizeof(struct rec_received), 0, FMT_FIELDS(rec_received_fields), NULL
+};
+
+static enum fmt_status
+rec_refused_check(const void *value)
+{
+	const struct rec_refused *r = value;
+
+	return short_name_is_valid(r->short_name) ? FMT_OK : FMT_RANGE;
+}
+
+static const struct fmt_field rec_refused_fields[] = {
+	FMT_BYTES(rec_refused, image_id),
+	FMT_BYTES(rec_refused, machine_id),
+	FMT_STR(rec_refused, short_name, SHORT_LEN),
+	FMT_U32(rec_refused, disk, 1, DISKS_MAX),
+	FMT_BYTES(rec_refused, label),
+	FMT_STR(rec_refused, why, 0),
+};
+const struct fmt_schema rec_refused_schema = {
+	"record of a disk refused", "SAMRREF\n", 1, NULL,
+	sizeof(struct rec_refused), 0, FMT_FIELDS(rec_refused_fields), rec_refused_check
+};
+
 static const struct fmt_field custody_fields[] = {
 	FMT_BYTES(custody, image_id),
 	FMT_U8(custody, by_vault, 0, 1),

@@ -88,6 +88,11 @@ enum record_type {
 	REC_PACK_QUARANTINED = 13,	/* body: rec_damage */
 	REC_CUSTODY = 14,		/* body: custody record, encoded */
 	REC_CLOCK = 15,			/* body: rec_note */
+	REC_DISK_RECEIVED = 22,		/* body: rec_received */
+	REC_DISK_REFUSED = 23,		/* body: rec_refused */
+	REC_RECEIPT = 24,		/* body: receipt, encoded */
+	REC_HANDED_OFF = 25,		/* body: the answer to a receipt, encoded */
+	REC_GIVEN_UP = 26,		/* body: one part of a list of what a machine gave up, encoded */
 	REC_TYPE_MAX = 63		/* a reader keeps types it does not know and says so */
 };
 
@@ -139,6 +144,25 @@ struct rec_note {
 	char text[TEXT_MAX_LEN + 1];
 };
 extern const struct fmt_schema rec_note_schema;
+
+/* A disk was received: looked at, told whose it is, not read yet. */
+struct rec_received {
+	uint8_t statement[DIGEST_LEN];	/* digest of the disk statement */
+	char tracking[TEXT_MAX_LEN + 1];	/* of the parcel that it came in; "" if nobody said */
+	struct fmt_view label;		/* as on the disk */
+};
+extern const struct fmt_schema rec_received_schema;
+
+/* A disk was not received: nothing of it enters the vault. */
+struct rec_refused {
+	uint8_t image_id[ID_LEN];	/* all of this is what its label claims */
+	uint8_t machine_id[ID_LEN];
+	char short_name[SHORT_LEN + 1];
+	uint32_t disk;
+	uint8_t label[DIGEST_LEN];	/* digest of the label's file */
+	char why[TEXT_MAX_LEN + 1];
+};
+extern const struct fmt_schema rec_refused_schema;
 
 /* Custody: chained and signed by whoever did it. */
 enum custody_event {

@@ -42,6 +42,12 @@ static const struct cat_col disk_cols[] = {
 };
 const struct cat_table cat_disks = TABLE("disks", cat_disk, 2, disk_cols);
 
+static const struct cat_col refusal_cols[] = {
+	BYTES(cat_refusal, image_id), U32(cat_refusal, number), BYTES(cat_refusal, machine_id),
+	TEXT(cat_refusal, short_name), BYTES(cat_refusal, label), TEXT(cat_refusal, why), I64(cat_refusal, time),
+};
+const struct cat_table cat_refusals = TABLE("refusals", cat_refusal, 2, refusal_cols);
+
 static const struct cat_col snapshot_cols[] = {
 	BYTES(cat_snapshot, machine_id), I64(cat_snapshot, seq), BYTES(cat_snapshot, id), TEXT(cat_snapshot, set_name),
 	U32(cat_snapshot, kind), I64(cat_snapshot, begin_ns), I64(cat_snapshot, end_ns),
@@ -63,6 +69,6 @@ static const struct cat_col unstored_cols[] = {
 const struct cat_table cat_unstored = TABLE("unstored", cat_unstored, 2, unstored_cols);
 
 const struct cat_table *const cat_tables[] = {
-	&cat_machines, &cat_machine_keys, &cat_credentials, &cat_images, &cat_disks, &cat_snapshots, &cat_packs,
+	&cat_machines, &cat_machine_keys, &cat_credentials, &cat_images, &cat_disks, &cat_refusals, &cat_snapshots, &cat_packs,
 	&cat_unstored, NULL
 };

@@ -60,7 +60,11 @@ struct cat_credential {
 extern const struct cat_table cat_credentials;
 
 enum cat_image_state {
-	IMAGE_RECEIVED = 1, IMAGE_INGESTING, IMAGE_WHOLE, IMAGE_PARTIAL, IMAGE_GAP, IMAGE_UNCLAIMED, IMAGE_CLAIMED
+	IMAGE_RECEIVED = 1, IMAGE_INGESTING, IMAGE_WHOLE, IMAGE_PARTIAL, IMAGE_GAP, IMAGE_UNCLAIMED, IMAGE_CLAIMED,
+	IMAGE_SHIPPED,			/* its parcel was announced, nothing of it has come */
+	IMAGE_LOST, IMAGE_CANCELLED,
+	IMAGE_EXPIRED,			/* its lease ran out before all of its disks had come */
+	IMAGE_HANDED_OFF, IMAGE_RELEASED
 };
 struct cat_image {
 	uint8_t id[ID_LEN];
@@ -80,7 +84,7 @@ struct cat_image {
 };
 extern const struct cat_table cat_images;
 
-enum cat_disk_state { DISK_EXPECTED = 1, DISK_RECEIVED = 2, DISK_INGESTED = 3, DISK_REPLACED = 4 };
+enum cat_disk_state { DISK_EXPECTED = 1, DISK_RECEIVED = 2, DISK_INGESTED = 3, DISK_REPLACED = 4, DISK_WIPED = 5, DISK_RETURNED = 6 };
 struct cat_disk {
 	uint8_t image_id[ID_LEN];
 	uint32_t number;
@@ -91,6 +95,18 @@ struct cat_disk {
 	int64_t time;			/* of the newest change */
 };
 extern const struct cat_table cat_disks;
+
+/* A disk that was not received, and why: the newest refusal. */
+struct cat_refusal {
+	uint8_t image_id[ID_LEN];
+	uint32_t number;
+	uint8_t machine_id[ID_LEN];
+	char short_name[SHORT_LEN + 1];
+	uint8_t label[DIGEST_LEN];
+	char why[TEXT_MAX_LEN + 1];
+	int64_t time;
+};
+extern const struct cat_table cat_refusals;
 
 enum cat_snapshot_state { SNAPSHOT_UNKNOWN = 1, SNAPSHOT_WHOLE, SNAPSHOT_PENDING, SNAPSHOT_GAP };
 struct cat_snapshot {

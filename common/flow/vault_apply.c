@@ -14,15 +14,15 @@
 #include "common/catalog/catalog_rows.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/sign.h"
-#include "common/flow/vault.h"
+#include "common/flow/vault_apply.h"
 #include "formats/fmt_disk.h"
 #include "formats/fmt_machine.h"
 #include "formats/fmt_snapshot.h"
 
 #define LEASE	(INT64_C(60) * 86400 * 1000000000)	/* a pledge's, on the slow clock */
 
-static int
-body(const struct record *r, const struct fmt_schema *s, void *value, struct err *e)
+int
+apply_body(const struct record *r, const struct fmt_schema *s, void *value, struct err *e)
 {
 	enum fmt_status st = schema_decode(s, value, r->body.p, r->body.len);
 
@@ -61,7 +61,7 @@ apply_credential(struct vault *v, const struct record *r, struct err *e)
 	struct superseding s = { v->catalog, &row };
 	struct credential c;
 
-	if (body(r, &credential_schema, &c, e) != 0)
+	if (apply_body(r, &credential_schema, &c, e) != 0)
 		return -1;
 	memcpy(row.id, c.credential_id, ID_LEN);
 	row.purpose = c.purpose;
@@ -121,13 +121,9 @@ machine_admit(struct vault *v, const uint8_t *bytes, size_t len, int64_t when, s
 	return credential_used(v, &g, when, e);
 }
 
-/*
- * The image's row, made with what is known where there is none.  Whoever comes
- * first with an id has it, but not by a disk that was not admitted.
- */
-static int
-image_row(struct vault *v, const uint8_t id[ID_LEN], const uint8_t machine[ID_LEN], const char *short_name, int64_t when,
-    struct cat_image *row, struct err *e)
+int
+apply_image_row(struct vault *v, const uint8_t id[ID_LEN], const uint8_t machine[ID_LEN], const char *short_name,
+    int64_t when, struct cat_image *row, struct err *e)
 {
 	int rc;
 
@@ -152,8 +148,8 @@ apply_unclaimed(struct vault *v, const struct record *r, struct err *e)
 	struct rec_image i;
 	struct cat_image row;
 
-	if (body(r, &rec_image_schema, &i, e) != 0 ||
-	    image_row(v, i.image_id, i.machine_id, i.short_name, r->time, &row, e) != 0)
+	if (apply_body(r, &rec_image_schema, &i, e) != 0 ||
+	    apply_image_row(v, i.image_id, i.machine_id, i.short_name, r->time, &row, e) != 0)
 		return -1;
 	row.state = IMAGE_UNCLAIMED;
 	memcpy(row.why, i.why, sizeof(row.why));
@@ -166,8 +162,8 @@ apply_claimed(struct vault *v, const struct record *r, struct err *e)
 	struct rec_image i;
 	struct cat_image row;
 
-	if (body(r, &rec_image_schema, &i, e) != 0 ||
-	    image_row(v, i.image_id, i.machine_id, i.short_name, r->time, &row, e) != 0)
+	if (apply_body(r, &rec_image_schema, &i, e) != 0 ||
+	    apply_image_row(v, i.image_id, i.machine_id, i.short_name, r->time, &row, e) != 0)
 		return -1;
 	row.state = IMAGE_CLAIMED;
 	memset(row.why, 0, sizeof(row.why));
@@ -184,11 +180,11 @@ apply_received(struct vault *v, const struct record *r, struct err *e)
 	struct label l;
 	int rc;
 
-	if (body(r, &label_schema, &l, e) != 0 ||
-	    image_row(v, l.image_id, l.machine_id, l.short_name, r->time, &row, e) != 0)
+	if (apply_body(r, &label_schema, &l, e) != 0 ||
+	    apply_image_row(v, l.image_id, l.machine_id, l.short_name, r->time, &row, e) != 0)
 		return -1;
 	memcpy(row.machine_name, l.machine_name, sizeof(row.machine_name));
-	if (row.state == IMAGE_RECEIVED || row.state == IMAGE_CLAIMED)
+	if (row.state == IMAGE_CLAIMED || apply_image_waits(&row))
 		row.state = IMAGE_INGESTING;
 	memcpy(d.image_id, l.image_id, ID_LEN);
 	d.number = l.disk;
@@ -208,7 +204,7 @@ apply_ingested(struct vault *v, const struct record *r, struct err *e)
 	struct cat_disk d = { .number = 0 };
 	struct rec_disk k;
 
-	if (body(r, &rec_disk_schema, &k, e) != 0)
+	if (apply_body(r, &rec_disk_schema, &k, e) != 0)
 		return -1;
 	memcpy(d.image_id, k.image_id, ID_LEN);
 	d.number = k.disk;
@@ -268,8 +264,8 @@ apply_manifest(struct vault *v, const struct record *r, struct err *e)
 	struct cat_image row;
 	struct manifest m;
 
-	if (body(r, &manifest_schema, &m, e) != 0 ||
-	    image_row(v, m.image_id, m.machine_id, m.short_name, r->time, &row, e) != 0)
+	if (apply_body(r, &manifest_schema, &m, e) != 0 ||
+	    apply_image_row(v, m.image_id, m.machine_id, m.short_name, r->time, &row, e) != 0)
 		return -1;
 	if (m.generation <= row.generation)
 		return 0;
@@ -291,7 +287,7 @@ apply_snapshot(struct vault *v, const struct record *r, struct err *e)
 	struct envelope n;
 	int rc;
 
-	if (body(r, &envelope_schema, &n, e) != 0)
+	if (apply_body(r, &envelope_schema, &n, e) != 0)
 		return -1;
 	memcpy(s.machine_id, n.machine_id, ID_LEN);
 	s.seq = (int64_t)n.seq;
@@ -370,7 +366,7 @@ apply_damage(struct vault *v, const struct record *r, struct err *e)
 {
 	struct rec_damage d;
 
-	if (body(r, &rec_damage_schema, &d, e) != 0)
+	if (apply_body(r, &rec_damage_schema, &d, e) != 0)
 		return -1;
 	if (d.copy == 0)
 		return damage_on_disk(v, &d, e);
@@ -394,7 +390,7 @@ apply_custody(struct vault *v, const struct record *r, struct err *e)
 	struct custody c;
 	int rc;
 
-	if (body(r, &custody_schema, &c, e) != 0)
+	if (apply_body(r, &custody_schema, &c, e) != 0)
 		return -1;
 	memcpy(row.id, c.image_id, ID_LEN);
 	if ((rc = catalog_get(v->catalog, &cat_images, &row, e)) != 0)
@@ -433,6 +429,10 @@ vault_apply(struct vault *v, const struct record *r, struct err *e)
 		return apply_key_copied(v, e);
 	case REC_CUSTODY:
 		return apply_custody(v, r, e);
+	case REC_DISK_RECEIVED:
+		return apply_disk_received(v, r, e);
+	case REC_DISK_REFUSED:
+		return apply_disk_refused(v, r, e);
 	default:	/* a type of a later samara, or one that only has to be kept */
 		return 0;
 	}

@@ -206,7 +206,8 @@ vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg
 const char *
 image_state_text(unsigned state)
 {
-	static const char *const words[] = { "?", "received", "ingesting", "whole", "partial", "gap", "unclaimed", "claimed" };
+	static const char *const words[] = { "?", "received", "ingesting", "whole", "partial", "gap", "unclaimed", "claimed",
+		"shipped", "lost", "cancelled", "expired", "handed-off", "released" };
 
 	return WORD(words, state);
 }
@@ -214,7 +215,7 @@ image_state_text(unsigned state)
 const char *
 disk_state_text(unsigned state)
 {
-	static const char *const words[] = { "?", "expected", "received", "ingested", "replaced" };
+	static const char *const words[] = { "?", "expected", "received", "ingested", "replaced", "wiped", "returned" };
 
 	return WORD(words, state);
 }

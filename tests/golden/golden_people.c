@@ -194,6 +194,23 @@ make_vault(void)
 	return golden("vault_desc", &vault_desc_schema, &d, w.vault_secret);
 }
 
+/* Of the receiving desk; the label is any bytes here. */
+static void
+make_desk_records(void)
+{
+	static uint8_t label[100];
+	struct rec_received received = { .tracking = "DHL 00340", .label = { label, sizeof(label) } };
+	struct rec_refused refused = { .short_name = "RM4K", .disk = 2, .why = "this vault does not know its machine" };
+
+	rising(label, sizeof(label), 0x11);
+	rising(received.statement, DIGEST_LEN, 0x61);
+	golden("rec_received", &rec_received_schema, &received, NULL);
+	memcpy(refused.image_id, w.image_id, ID_LEN);
+	memcpy(refused.machine_id, w.machine_id, ID_LEN);
+	rising(refused.label, DIGEST_LEN, 0x91);
+	golden("rec_refused", &rec_refused_schema, &refused, NULL);
+}
+
 void
 make_records(struct fmt_view desc)
 {
@@ -220,6 +237,7 @@ make_records(struct fmt_view desc)
 	golden("rec_damage", &rec_damage_schema, &damage, NULL);
 	memcpy(note.machine_id, w.machine_id, ID_LEN);
 	golden("rec_note", &rec_note_schema, &note, NULL);
+	make_desk_records();
 }
 
 struct fmt_view

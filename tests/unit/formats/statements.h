@@ -9,6 +9,7 @@
 #include "formats/fmt_journal.h"
 #include "formats/fmt_listing.h"
 #include "formats/fmt_machine.h"
+#include "formats/fmt_receipt.h"
 #include "formats/fmt_snapshot.h"
 #include "formats/fmt_vault.h"
 
@@ -18,9 +19,11 @@ static const struct fmt_schema *const statements[] = {
 	&domain_desc_schema, &membership_schema, &identity_schema, &slot_header_schema, &registration_schema,
 	&kit_schema, &trust_schema,
 	&vault_desc_schema, &vault_key_schema, &vault_key_wrapped_schema, &credential_schema, &record_schema,
-	&rec_image_schema, &rec_disk_schema, &rec_damage_schema, &rec_note_schema, &custody_schema,
+	&rec_image_schema, &rec_disk_schema, &rec_damage_schema, &rec_note_schema, &rec_received_schema,
+	&rec_refused_schema, &custody_schema,
 	&label_schema, &disk_statement_schema, &manifest_schema, &disk_keys_schema,
 	&envelope_schema, &snapshot_root_schema, &journal_begin_schema,
+	&receipt_schema, &handoff_schema, &gap_list_schema, &given_up_schema,
 };
 #define STATEMENTS	(sizeof(statements) / sizeof(statements[0]))
 
@@ -30,6 +33,9 @@ union statement_value {
 	struct manifest manifest;
 	struct slot_header slot_header;
 	struct snapshot_root snapshot_root;
+	struct receipt receipt;
+	struct handoff handoff;
+	struct id_list id_list;
 };
 struct statement_room {
 	union statement_value value;
@@ -170,6 +176,57 @@ fill_view(const struct fmt_field *f, struct rng *r, struct statement_room *room,
 	memcpy(at, &v, sizeof(v));
 }
 
+/* Counts that go together: whole, or something is given up. */
+static inline void
+agree_receipt(struct statement_room *room, struct rng *r)
+{
+	struct receipt *p = &room->value.receipt;
+	struct wr w = { .p = room->data[0], .left = sizeof(room->data[0]) };	/* snapshots: the first list of all */
+	uint64_t n = list_count(p->snapshots, RECEIPT_SNAPSHOT_LEN);
+
+	p->given_up = p->whole ? 0 : rng_from(r, 1, 1000);
+	p->held = rng_from(r, 0, 1000);
+	p->needed = p->held + p->given_up;
+	for (uint64_t i = 0; i < n; i++) {
+		struct receipt_snapshot s = { .given_up = rng_from(r, 0, p->given_up) };
+
+		rng_fill(r, s.envelope, sizeof(s.envelope));
+		s.envelope[0] = (uint8_t)i;
+		s.held = s.given_up == 0 && p->held == 0 ? 1 : rng_from(r, s.given_up == 0, p->held);
+		s.needed = s.held + s.given_up;
+		if (s.needed > p->needed)
+			p->held = p->needed = s.needed;	/* only where nothing was needed at all */
+		element_put(receipt_snapshot_fields, receipt_snapshot_nfields, &w, &s);
+	}
+	if (p->whole) {
+		memset(p->missing, 0, DIGEST_LEN);
+		p->returned.len = 0;
+	}
+}
+
+/* What a schema asks for beyond single fields. */
+static inline void
+statement_agree(const struct fmt_schema *s, struct rng *r, struct statement_room *room)
+{
+	struct handoff *h = &room->value.handoff;
+	struct id_list *l = &room->value.id_list;
+
+	if (s == &manifest_schema && room->value.manifest.envelopes.len > 0)
+		memset(room->value.manifest.carried, 0, DIGEST_LEN);
+	if (s == &receipt_schema)
+		agree_receipt(room, r);
+	if (s == &handoff_schema) {
+		h->given_up = h->whole ? 0 : rng_from(r, 1, REFS_MAX);
+		if (h->whole)
+			memset(h->missing, 0, DIGEST_LEN);
+	}
+	if (s == &gap_list_schema || s == &given_up_schema) {
+		l->part = l->ids.len == 0 ? 0 : (uint32_t)rng_from(r, 0, 5);
+		l->parts = l->part + 1;
+		l->count = (uint64_t)l->part * ID_LIST_PART + list_count(l->ids, DIGEST_LEN);
+	}
+}
+
 /* A value that ${s} accepts, another one each time. */
 static inline void
 statement_fill(const struct fmt_schema *s, struct rng *r, struct statement_room *room)
@@ -194,8 +251,7 @@ statement_fill(const struct fmt_schema *s, struct rng *r, struct statement_room 
 			fill_number(f, r, at);
 		}
 	}
-	if (s == &manifest_schema && room->value.manifest.envelopes.len > 0)
-		memset(room->value.manifest.carried, 0, DIGEST_LEN);
+	statement_agree(s, r, room);
 	if (s->context != NULL)
 		rng_fill(r, room->value.bytes + s->sig_off, SIGN_LEN);
 }

@@ -39,6 +39,8 @@ static const struct {
 	{ "rec_disk", &rec_disk_schema, NOBODY },
 	{ "rec_damage", &rec_damage_schema, NOBODY },
 	{ "rec_note", &rec_note_schema, NOBODY },
+	{ "rec_received", &rec_received_schema, NOBODY },
+	{ "rec_refused", &rec_refused_schema, NOBODY },
 	{ "custody", &custody_schema, MACHINE },
 	{ "label", &label_schema, MACHINE },
 	{ "disk_statement", &disk_statement_schema, MACHINE },
@@ -47,6 +49,10 @@ static const struct {
 	{ "envelope", &envelope_schema, MACHINE },
 	{ "snapshot_root", &snapshot_root_schema, NOBODY },
 	{ "journal_begin", &journal_begin_schema, NOBODY },
+	{ "receipt", &receipt_schema, VAULT },
+	{ "handoff", &handoff_schema, MACHINE },
+	{ "gap_list", &gap_list_schema, VAULT },
+	{ "given_up", &given_up_schema, MACHINE },
 };
 
 /* A whole golden file, to be freed; ${n} bytes and a zero. */

@@ -1,0 +1,27 @@
+#ifndef SAMARA_FLOW_VAULT_APPLY_H
+#define SAMARA_FLOW_VAULT_APPLY_H
+
+/* What the parts of vault_apply share; private to them.  Nothing here looks at a clock or at the store. */
+
+#include "common/catalog/catalog_rows.h"
+#include "common/flow/vault.h"
+
+/* The body of ${r} by the schema ${s}: 0, or -1 with ERR_FORMAT. */
+int apply_body(const struct record *r, const struct fmt_schema *s, void *value, struct err *e);
+
+/**
+ * apply_image_row(v, id, machine, short_name, when, row, e):
+ * The image's row as it is; where there is none, one made of this (not put yet).
+ * Whoever comes first with an id has it, but not by a disk that was not admitted.
+ */
+int apply_image_row(struct vault *v, const uint8_t id[ID_LEN], const uint8_t machine[ID_LEN], const char *short_name,
+    int64_t when, struct cat_image *row, struct err *e);
+
+/* Is it one of which nothing has come yet, or that nobody expected any more? */
+int apply_image_waits(const struct cat_image *row);
+
+/* desk_apply.c: a disk was received, or refused. */
+int apply_disk_received(struct vault *v, const struct record *r, struct err *e);
+int apply_disk_refused(struct vault *v, const struct record *r, struct err *e);
+
+#endif
