@@ -62,6 +62,32 @@ journal_record_head_encode(uint8_t out[JOURNAL_RECORD_HEAD], uint8_t type, uint3
 	out[4] = type;
 }
 
+enum fmt_status
+journal_options_decode(struct journal_options *o, const uint8_t *in, size_t len)
+{
+	struct rd r = { .p = in, .left = len };
+
+	o->parity = rd_u8(&r);
+	o->flags = rd_u8(&r);
+	if (rd_u16(&r) != 0)
+		return FMT_RANGE;
+	o->reserve = rd_u64(&r);
+	if (r.bad)
+		return FMT_SHORT;
+	if (r.left != 0)
+		return FMT_TRAILING;
+	return o->parity > PARITY_PERCENT_MAX || (o->flags & ~JO_SPREAD) != 0 ? FMT_RANGE : FMT_OK;
+}
+
+void
+journal_options_encode(const struct journal_options *o, uint8_t out[JOURNAL_OPTIONS_LEN])
+{
+	memset(out, 0, JOURNAL_OPTIONS_LEN);
+	out[0] = o->parity;
+	out[1] = o->flags;
+	le64_put(out + 4, o->reserve);
+}
+
 static enum fmt_status
 rows_are_whole(struct fmt_view v)
 {

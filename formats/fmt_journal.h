@@ -31,8 +31,27 @@ enum journal_type {
 	JOURNAL_CANCELLED = 10,
 	JOURNAL_SPILL = 11,	/* what u8 (LONG_*) | chunk id 32 | its plaintext: of the long entry in the next JOURNAL_ITEMS */
 	JOURNAL_SEALED = 12,	/* snapshot kept, set moved on: nothing is left to do */
-	JOURNAL_TYPE_MAX = 12
+	JOURNAL_REPLACED = 13,	/* old u32 | new u32: disk old is gone, its packs count no more; new 0: none takes its place yet */
+	JOURNAL_SHIPPED = 14,	/* the parcel, encoded; the last one counts */
+	JOURNAL_LOST = 15,	/* the image is lost: its chunks count no more */
+	JOURNAL_REOPENED = 16,	/* it turned up */
+	JOURNAL_HANDED_OFF = 17,	/* the answer to a whole receipt, encoded */
+	JOURNAL_OPTIONS = 18,	/* journal_options: what a build was asked for beside its beginning */
+	JOURNAL_TYPE_MAX = 18
 };
+
+/* JOURNAL_OPTIONS: parity u8 (percent) | flags u8 (JO_*) | zero u16 | reserve u64 (bytes to leave free on each disk). */
+#define JOURNAL_OPTIONS_LEN	12
+#define JO_SPREAD		1u
+#define PARITY_PERCENT_MAX	20u
+#define PARITY_DEFAULT		5u	/* where no options are recorded */
+struct journal_options {
+	uint8_t parity;
+	uint8_t flags;
+	uint64_t reserve;
+};
+enum fmt_status journal_options_decode(struct journal_options *o, const uint8_t *in, size_t len);
+void journal_options_encode(const struct journal_options *o, uint8_t out[JOURNAL_OPTIONS_LEN]);
 
 struct journal_record {
 	uint8_t type;

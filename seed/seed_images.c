@@ -15,7 +15,7 @@ disks_of(const struct image_state *im)
 {
 	if (im->manifest.generation != 0)
 		return (unsigned)list_count(im->manifest.disks, MANIFEST_DISK_LEN);
-	return im->label.disk != 0;
+	return image_disks_live(im);
 }
 
 static void
@@ -45,7 +45,7 @@ image_print(const struct image_state *im)
 	out_u64(o, "packs", im->packs);
 	out_u64(o, "chunks", im->chunks);
 	out_u64(o, "warnings", im->warnings);
-	out_bool(o, "read_back", im->read_back);
+	out_bool(o, "read_back", image_disks_done(im));
 	if (env != NULL) {
 		out_bytes(o, "snapshot_id", env->snapshot_id, ID_LEN);
 		out_u64(o, "snapshot", env->seq);

@@ -104,7 +104,7 @@ building_words(const struct image_state *im, char *line)
 	const char *name = im->begin.short_name;
 
 	(void)seed_when(when, im->begin.begin_ns / NS);
-	if (im->statement.disk != 0)
+	if (image_disks_done(im))
 		(void)snprintf(line, LINE_MAX_LEN, "image %s is written since %s, and not sealed.  Seal it: samara-seed key test %s "
 		    "--from DISK", name, when, name);
 	else

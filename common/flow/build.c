@@ -128,14 +128,14 @@ disk_finish(struct build *b, struct err *e)
 {
 	uint8_t disk[4];
 
-	if (b->im->statement.disk == 0 && build_close_disk(b, e) != 0)
+	if (b->d->statement.disk == 0 && build_close_disk(b, e) != 0)
 		return -1;
-	if (b->im->read_back)
+	if (b->d->read_back)
 		return 0;
 	if (!b->o->no_read_back && (b->im->begin.flags & JB_NO_READ_BACK) == 0)
 		return build_check_disk(b, e);
-	le32_put(disk, b->im->label.disk);
-	if (custody_add(b->s, b->im, b->imagefd, CUSTODY_NOT_READ_BACK, b->im->label.disk, "--no-read-back", e) != 0 ||
+	le32_put(disk, b->d->label.disk);
+	if (custody_add(b->s, b->im, b->imagefd, CUSTODY_NOT_READ_BACK, b->d->label.disk, "--no-read-back", e) != 0 ||
 	    journal_put(b->j, JOURNAL_READ_BACK, disk, sizeof(disk), e) != 0 || journal_sync(b->j, e) != 0)
 		return -1;
 	return build_reload(b, e);
@@ -238,13 +238,13 @@ build_seal(const char *state_path, const char *short_name, const char *disk, con
 	memcpy(r->short_name, b->im->begin.short_name, sizeof(r->short_name));
 	if ((b->set_fd = set_lock(b->s, b->set, e)) == -1 || build_reload(b, e) != 0)
 		goto out;
-	if (b->im->cancelled || !b->im->read_back) {
+	if (b->im->cancelled || !image_disks_done(b->im)) {
 		err_set(e, ERR_UNFINISHED, "image %s is %s; there is nothing to seal yet", b->im->begin.short_name,
 		    b->im->cancelled ? "cancelled" : "not complete on its disk");
 		goto out;
 	}
 	if (disk_target_open(disk, true, b->s->fd, NULL, 0, &b->target, e) != 0 ||
-	    (b->imagefd = disk_resume(&b->target, b->im->name, b->im->label_bytes, b->im->label_len, e)) == -1 ||
+	    (b->imagefd = disk_resume(&b->target, b->im->name, b->d->label_bytes, b->d->label_len, e)) == -1 ||
 	    (b->j = journal_append(b->im->fd, "journal", e)) == NULL || dir_make(b->s->fd, "runs", 0700, e) != 0 ||
 	    (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1)
 		goto out;

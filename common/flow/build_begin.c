@@ -216,7 +216,7 @@ rows_split(struct fmt_view rows, char ***out, size_t *n, struct err *e)
 /* --- ids that are held --- */
 
 static int
-held_table(void *arg, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
+held_table(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
     uint32_t table_len, const uint8_t *foot, struct err *e)
 {
 	struct build *b = arg;
@@ -224,7 +224,7 @@ held_table(void *arg, uint32_t number, uint32_t file_len, const struct pack_tabl
 	struct pack_row row;
 	uint32_t n = 0;
 
-	(void)number, (void)file_len, (void)table, (void)table_len, (void)foot;
+	(void)disk, (void)number, (void)file_len, (void)table, (void)table_len, (void)foot;
 	for (uint32_t i = 0; i < t->count; i++) {
 		pack_table_row(t, i, &row);
 		memcpy(ids + (size_t)n++ * DIGEST_LEN, row.id, DIGEST_LEN);
@@ -257,7 +257,7 @@ held_load(struct build *b, struct err *e)
 				rc = -1;
 			continue;
 		}
-		if (own || (im->sealed && !im->cancelled && (b->im->begin.flags & JB_FULL) == 0)) {
+		if (own || (image_counts(im) && (b->im->begin.flags & JB_FULL) == 0)) {
 			if ((again = image_state_load(b->s, names[i], held_table, b, e)) == NULL)
 				rc = -1;
 			image_state_free(again);
@@ -293,14 +293,14 @@ pack_adopt(struct build *b, uint32_t number, uint8_t *bytes, size_t len, struct 
 	if (pack_view_bytes(&v, bytes, len, b->s->id.machine_id, b->s->machine_pub, e) != 0)
 		return err_during(e, "pack %u on %s", number, b->target.path);
 	table_len = v.foot.table_len;
-	le32_put(head, b->im->label.disk);
+	le32_put(head, b->d->label.disk);
 	le32_put(head + 4, number);
 	le32_put(head + 8, (uint32_t)len);
 	parts[0] = view_of(head, sizeof(head));
 	parts[1] = view_of(bytes + len - PACK_FOOT_LEN - table_len, table_len + PACK_FOOT_LEN);
 	if (journal_add(b->j, JOURNAL_PACK, parts, 2, e) != 0)
 		return -1;
-	return held_table(b, number, (uint32_t)len, &v.table, NULL, 0, NULL, e);
+	return held_table(b, b->d->label.disk, number, (uint32_t)len, &v.table, NULL, 0, NULL, e);
 }
 
 /* 1 the pack ${number} was there and is in the journal now, 0 it is not there, -1. */
@@ -336,7 +336,7 @@ packs_adopt(struct build *b, struct err *e)
 	int got;
 
 	for (uint32_t i = 0; i < PACK_SINK_BATCH; i++) {
-		if ((got = pack_look(b, b->im->next_pack + i, e)) == -1)
+		if ((got = pack_look(b, b->d->next_pack + i, e)) == -1)
 			return -1;
 		any |= got == 1;
 	}
@@ -352,6 +352,7 @@ build_reload(struct build *b, struct err *e)
 		return -1;
 	image_state_free(b->im);
 	b->im = im;
+	b->d = image_disk(im, 1);
 	return 0;
 }
 
@@ -362,7 +363,7 @@ disk_choose(struct build *b, struct err *e)
 	struct buf label;
 	int rc = 0;
 
-	if (b->im->label.disk == 0) {
+	if (b->d == NULL) {
 		/* Cut off between the journal's first record and its disk. */
 		buf_init(&label);
 		rc = label_make(b, &label, e);
@@ -374,10 +375,10 @@ disk_choose(struct build *b, struct err *e)
 		if (rc != 0 || build_reload(b, e) != 0)
 			return -1;
 	}
-	if (b->im->packs == 0 && b->im->envelope.seq == 0)
-		b->imagefd = disk_begin(&b->target, b->s, b->im->name, b->im->label_bytes, b->im->label_len, e);
+	if (b->d->packs == 0 && b->im->envelope.seq == 0)
+		b->imagefd = disk_begin(&b->target, b->s, b->im->name, b->d->label_bytes, b->d->label_len, e);
 	else
-		b->imagefd = disk_resume(&b->target, b->im->name, b->im->label_bytes, b->im->label_len, e);
+		b->imagefd = disk_resume(&b->target, b->im->name, b->d->label_bytes, b->d->label_len, e);
 	return b->imagefd == -1 ? -1 : 0;
 }
 
@@ -430,7 +431,7 @@ build_prepare(struct build *b, struct err *e)
 	memcpy(b->r->snapshot_id, b->im->begin.snapshot_id, ID_LEN);
 	if (disk_choose(b, e) != 0)
 		return -1;
-	snprintf(b->disk_name, sizeof(b->disk_name), "%s-%u", b->im->begin.short_name, b->im->label.disk);
+	snprintf(b->disk_name, sizeof(b->disk_name), "%s-%u", b->im->begin.short_name, b->d->label.disk);
 	if (seen_open(b, e) != 0 || held_load(b, e) != 0)
 		return -1;
 	if (b->im->envelope.seq == 0 && (packs_adopt(b, e) != 0 || build_reload(b, e) != 0))

@@ -45,20 +45,20 @@ int
 build_close_disk(struct build *b, struct err *e)
 {
 	const struct journal_begin *g = &b->im->begin;
-	struct disk_statement st = { .disk = b->im->label.disk, .closed = io_now() };
+	struct disk_statement st = { .disk = b->d->label.disk, .closed = io_now() };
 	int snaps, rc;
 
 	memcpy(st.vault_id, g->vault_id, ID_LEN);
 	memcpy(st.machine_id, g->machine_id, ID_LEN);
 	memcpy(st.domain_id, g->domain_id, DIGEST_LEN);
 	memcpy(st.image_id, g->image_id, ID_LEN);
-	hash_once(b->im->label_bytes, b->im->label_len, st.label_digest);
+	hash_once(b->d->label_bytes, b->d->label_len, st.label_digest);
 	if ((snaps = dir_open(b->s->fd, "snaps", e)) == -1)
 		return -1;
 	rc = disk_write_snapshot(b->imagefd, 0, b->im->envelope_bytes, b->im->envelope_len, snaps, b->im->envelope.seq, e);
 	io->close(snaps);
 	if (rc == 0)
-		rc = disk_write_index(b->imagefd, b->s, b->im->name, &st, e);
+		rc = disk_write_index(b->imagefd, b->s, b->im, &st, e);
 	if (rc == 0)
 		rc = statement_write(b, &st, e);
 	if (rc == 0)
@@ -74,12 +74,12 @@ build_check_disk(struct build *b, struct err *e)
 	int rc;
 
 	progress_start("read back", b->im->pack_bytes);
-	rc = disk_read_back(b->imagefd, b->s, b->im, b->workers, &medium, e);
+	rc = disk_read_back(b->imagefd, b->s, b->im, b->d, true, b->workers, &medium, e);
 	progress_end();
 	if (rc != 0)
 		return err_during(e, "disk %s", b->disk_name);
-	le32_put(disk, b->im->label.disk);
-	if (custody_add(b->s, b->im, b->imagefd, medium ? CUSTODY_READ_BACK : CUSTODY_NOT_READ_BACK, b->im->label.disk,
+	le32_put(disk, b->d->label.disk);
+	if (custody_add(b->s, b->im, b->imagefd, medium ? CUSTODY_READ_BACK : CUSTODY_NOT_READ_BACK, b->d->label.disk,
 	    medium ? "" : "read back, but perhaps from memory: this file system gives no way past it", e) != 0 ||
 	    journal_put(b->j, JOURNAL_READ_BACK, disk, sizeof(disk), e) != 0 || journal_sync(b->j, e) != 0)
 		return -1;
@@ -96,7 +96,7 @@ first_pack_read(struct build *b, uint8_t **bytes, size_t *len, struct err *e)
 	char name[IMAGE_NAME_MAX];
 	int rc = -1;
 
-	for (uint32_t n = 0; rc != 0 && n < b->im->next_pack; n++) {
+	for (uint32_t n = 0; rc != 0 && n < b->d->next_pack; n++) {
 		err_clear(e);
 		image_name_pack(name, n);
 		if ((rc = image_file_read(b->imagefd, name, PACK_LEN_MAX, bytes, len, e)) != 0 && e->code != ERR_NOT_FOUND)
@@ -175,14 +175,14 @@ manifest_make(struct build *b, bool tested, struct buf *out, struct err *e)
 {
 	const struct journal_begin *g = &b->im->begin;
 	struct manifest m = { .generation = 1, .key_tested = tested, .sealed = io_now() };
-	struct manifest_disk d = { .disk = b->im->label.disk };
+	struct manifest_disk d = { .disk = b->d->label.disk };
 	uint8_t disk[MANIFEST_DISK_LEN], envelope[DIGEST_LEN];
 	struct wr w = { .p = disk, .left = sizeof(disk) };
 	struct buf leans;
 	int rc;
 
 	buf_init(&leans);
-	statement_digest(&disk_statement_schema, b->im->statement_bytes, b->im->statement_len, d.statement);
+	statement_digest(&disk_statement_schema, b->d->statement_bytes, b->d->statement_len, d.statement);
 	statement_digest(&envelope_schema, b->im->envelope_bytes, b->im->envelope_len, envelope);
 	element_put(manifest_disk_fields, manifest_disk_nfields, &w, &d);
 	memcpy(m.vault_id, g->vault_id, ID_LEN);

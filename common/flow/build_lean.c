@@ -61,12 +61,12 @@ list_next(struct list *l, const uint8_t **id, struct err *e)
 }
 
 static int
-sort_table(void *arg, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
+sort_table(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
     uint32_t table_len, const uint8_t *foot, struct err *e)
 {
 	struct pack_row row;
 
-	(void)number, (void)file_len, (void)table, (void)table_len, (void)foot;
+	(void)disk, (void)number, (void)file_len, (void)table, (void)table_len, (void)foot;
 	for (uint32_t i = 0; i < t->count; i++) {
 		pack_table_row(t, i, &row);
 		if (id_sorter_add(arg, row.id, e) != 0)
@@ -160,7 +160,7 @@ lean_one(struct build *b, int snaps, const char *name, struct id_sorter *own, st
 		err_clear(e);
 		return 0;
 	}
-	if (im->sealed && !im->cancelled) {
+	if (image_counts(im)) {
 		if ((other = image_ids(b, name, e)) == NULL)
 			rc = -1;
 		else if ((rc = is_needed(b, snaps, own, other, e)) == 1) {

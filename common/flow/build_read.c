@@ -165,8 +165,8 @@ static int
 sink_make(struct reading *rd, struct err *e)
 {
 	struct build *b = rd->b;
-	struct pack_sink_options o = { .imagefd = b->imagefd, .disk_name = b->disk_name, .disk = b->im->label.disk,
-	    .first_pack = b->im->next_pack, .plain_rename = 1, .keys = b->k, .maker = b->s->id.machine_id,
+	struct pack_sink_options o = { .imagefd = b->imagefd, .disk_name = b->disk_name, .disk = b->d->label.disk,
+	    .first_pack = b->d->next_pack, .plain_rename = 1, .keys = b->k, .maker = b->s->id.machine_id,
 	    .secret = b->s->sign_secret, .journal = b->j, .seen = b->seen };
 
 	return (rd->g.sink = pack_sink_new(&o, e)) == NULL ? -1 : 0;
@@ -181,6 +181,8 @@ engine_make(struct reading *rd, struct err *e)
 
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->changed, NULL);
+	pthread_cond_init(&g->work, NULL);
+	pthread_cond_init(&g->room, NULL);
 	err_clear(&g->err);
 	g->src = &rd->src;
 	g->res = &b->r->result;
@@ -219,7 +221,7 @@ engine_run(struct reading *rd, struct err *e)
 	g->ending = true;
 	if (rc != 0)
 		g->failed = true;
-	engine_tick(g);
+	engine_tick_all(g);
 	pthread_mutex_unlock(&g->lock);
 	pool_wait(walk);
 	pool_wait(work);
@@ -254,6 +256,8 @@ reading_release(struct reading *rd)
 		io->close(rd->snaps_fd);
 	if (g->src != NULL) {
 		pthread_cond_destroy(&g->changed);
+		pthread_cond_destroy(&g->work);
+		pthread_cond_destroy(&g->room);
 		pthread_mutex_destroy(&g->lock);
 	}
 }

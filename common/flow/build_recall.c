@@ -13,12 +13,12 @@
 /* Where the root chunk lies. */
 struct root_place {
 	const uint8_t *id;
-	uint32_t number, offset, len;
+	uint32_t disk, number, offset, len;
 	bool found;
 };
 
 static int
-root_find(void *arg, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
+root_find(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
     uint32_t table_len, const uint8_t *foot, struct err *e)
 {
 	struct root_place *p = arg;
@@ -29,6 +29,7 @@ root_find(void *arg, uint32_t number, uint32_t file_len, const struct pack_table
 	for (uint32_t i = 0; i < t->count && !p->found; i++) {
 		pack_table_row(t, i, &row);
 		if (memcmp(row.id, p->id, DIGEST_LEN) == 0) {
+			p->disk = disk;
 			p->number = number;
 			p->offset = offset;
 			p->len = row.len;

@@ -19,6 +19,7 @@ struct build {
 	int set_fd;			/* holds the set's lock */
 	int runs_fd;			/* runs/ in the state */
 	struct image_state *im;
+	struct image_disk *d;		/* of it, the one in use; NULL: none yet */
 	struct disk_target target;
 	int imagefd;			/* samara/NAME on the disk */
 	struct journal *j;

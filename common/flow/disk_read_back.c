@@ -32,9 +32,10 @@ struct read_back {
 	int imagefd;
 	struct state *s;
 	const struct image_state *im;
+	const struct image_disk *d;
 	struct queue *queue;
 	pthread_mutex_t lock;
-	bool from_medium, failed;
+	bool with_snapshot, from_medium, failed;
 	struct err err;
 };
 
@@ -127,13 +128,15 @@ read_back_worker(void *arg)
 }
 
 static int
-expect_pack(void *arg, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
+expect_pack(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
     uint32_t table_len, const uint8_t *foot, struct err *e)
 {
 	struct read_back *r = arg;
 	struct expected *x;
 
 	(void)t;
+	if (disk != r->d->label.disk)
+		return 0;
 	if (stop_check(e) != 0)
 		return -1;
 	if ((x = malloc(sizeof(*x) + table_len + PACK_FOOT_LEN)) == NULL)
@@ -186,7 +189,7 @@ file_digest(struct read_back *r, const char *name, uint8_t *buf, uint8_t digest[
 static int
 index_read_back(struct read_back *r, uint8_t *buf, struct err *e)
 {
-	const struct disk_statement *st = &r->im->statement;
+	const struct disk_statement *st = &r->d->statement;
 	uint8_t digest[DIGEST_LEN];
 	char name[IMAGE_NAME_MAX];
 	struct hash all;
@@ -267,22 +270,23 @@ rest_read_back(struct read_back *r, struct err *e)
 
 	if (buf == NULL)
 		return err_errno(e, "read back");
-	if ((rc = index_read_back(r, buf, e)) == 0)
+	rc = index_read_back(r, buf, e);
+	if (rc == 0 && r->with_snapshot)
 		rc = snapshot_read_back(r, buf, e);
 	for (int i = 0; i < 2 && rc == 0; i++) {
-		rc = small_read_back(r, labels[i], r->im->label_bytes, r->im->label_len, buf, e);
+		rc = small_read_back(r, labels[i], r->d->label_bytes, r->d->label_len, buf, e);
 		if (rc == 0)
-			rc = small_read_back(r, statements[i], r->im->statement_bytes, r->im->statement_len, buf, e);
+			rc = small_read_back(r, statements[i], r->d->statement_bytes, r->d->statement_len, buf, e);
 	}
 	free(buf);
 	return rc;
 }
 
 int
-disk_read_back(int imagefd, struct state *s, const struct image_state *im, unsigned workers, bool *from_medium, struct err *e)
+disk_read_back(int imagefd, struct state *s, const struct image_state *im, const struct image_disk *d, bool with_snapshot,
+    unsigned workers, bool *from_medium, struct err *e)
 {
-	struct read_back r = { .imagefd = imagefd, .s = s, .im = im, .from_medium = true };
-	struct image_state *walked = NULL;
+	struct read_back r = { .imagefd = imagefd, .s = s, .im = im, .d = d, .with_snapshot = with_snapshot, .from_medium = true };
 	struct pool *pool = NULL;
 	struct expected *x;
 	int rc = -1;
@@ -290,13 +294,13 @@ disk_read_back(int imagefd, struct state *s, const struct image_state *im, unsig
 	err_clear(&r.err);
 	pthread_mutex_init(&r.lock, NULL);
 	if ((r.queue = queue_new(16, e)) != NULL && (pool = pool_start(workers, read_back_worker, &r, e)) != NULL) {
-		walked = image_state_load(s, im->name, expect_pack, &r, e);
+		rc = image_packs(s, im, expect_pack, &r, e);
 		queue_close(r.queue);
 		pool_wait(pool);
-		rc = walked != NULL && !r.failed ? 0 : -1;
-		if (r.failed)
+		if (r.failed) {
 			*e = r.err;
-		image_state_free(walked);
+			rc = -1;
+		}
 		if (rc == 0)
 			rc = rest_read_back(&r, e);
 	}

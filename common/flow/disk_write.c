@@ -205,12 +205,14 @@ index_bytes(struct index_out *o, const uint8_t *p, size_t n, struct err *e)
 }
 
 static int
-index_count(void *arg, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
+index_count(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
     uint32_t table_len, const uint8_t *foot, struct err *e)
 {
 	struct index_out *o = arg;
 
 	(void)number, (void)table, (void)foot, (void)e;
+	if (disk != o->st->disk)
+		return 0;
 	o->total += INDEX_ROW_HEAD_LEN + (uint64_t)table_len + PACK_FOOT_LEN;
 	o->st->packs++;
 	o->st->pack_bytes += file_len;
@@ -219,34 +221,34 @@ index_count(void *arg, uint32_t number, uint32_t file_len, const struct pack_tab
 }
 
 static int
-index_row(void *arg, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
+index_row(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
     uint32_t table_len, const uint8_t *foot, struct err *e)
 {
+	struct index_out *o = arg;
 	uint8_t head[INDEX_ROW_HEAD_LEN];
 
 	(void)t;
+	if (disk != o->st->disk)
+		return 0;
 	le32_put(head, number);
 	le32_put(head + 4, file_len);
 	le32_put(head + 8, table_len);
-	if (index_bytes(arg, head, sizeof(head), e) != 0 || index_bytes(arg, table, table_len, e) != 0)
+	if (index_bytes(o, head, sizeof(head), e) != 0 || index_bytes(o, table, table_len, e) != 0)
 		return -1;
-	return index_bytes(arg, foot, PACK_FOOT_LEN, e);
+	return index_bytes(o, foot, PACK_FOOT_LEN, e);
 }
 
 /* One copy of the index. */
 static int
-index_write(struct index_out *o, struct state *s, const char *name, struct err *e)
+index_write(struct index_out *o, struct state *s, const struct image_state *im, struct err *e)
 {
-	struct image_state *im;
-	int rc = 0;
+	int rc;
 
 	o->done = 0;
 	o->part = 0;
 	o->f.fd = -1;
 	hash_init(&o->all);
-	if ((im = image_state_load(s, name, index_row, o, e)) == NULL)
-		rc = -1;
-	image_state_free(im);
+	rc = image_packs(s, im, index_row, o, e);
 	if (rc == 0 && o->part == 0 && (index_part_begin(o, e) != 0 || index_part_end(o, e) != 0))
 		rc = -1;
 	if (rc != 0 && o->f.fd != -1)
@@ -255,11 +257,10 @@ index_write(struct index_out *o, struct state *s, const char *name, struct err *
 }
 
 int
-disk_write_index(int imagefd, struct state *s, const char *name, struct disk_statement *st, struct err *e)
+disk_write_index(int imagefd, struct state *s, const struct image_state *im, struct disk_statement *st, struct err *e)
 {
 	struct index_out *o = calloc(1, sizeof(*o));
-	struct image_state *im;
-	int rc = -1;
+	int rc;
 
 	if (o == NULL)
 		return err_errno(e, "disk index");
@@ -271,12 +272,9 @@ disk_write_index(int imagefd, struct state *s, const char *name, struct disk_sta
 	memcpy(o->head.image_id, st->image_id, ID_LEN);
 	o->head.disk = st->disk;
 	buf_init(&o->buf);
-	if ((im = image_state_load(s, name, index_count, o, e)) != NULL) {
-		image_state_free(im);
-		rc = 0;
-		for (o->copy = 0; o->copy < 2 && rc == 0; o->copy++)
-			rc = index_write(o, s, name, e);
-	}
+	rc = image_packs(s, im, index_count, o, e);
+	for (o->copy = 0; o->copy < 2 && rc == 0; o->copy++)
+		rc = index_write(o, s, im, e);
 	st->index_parts = (uint16_t)o->part;
 	st->index_bytes = o->total;
 	hash_final(&o->all, st->index_digest);

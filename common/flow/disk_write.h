@@ -53,23 +53,24 @@ int disk_resume(const struct disk_target *t, const char *name, const uint8_t *la
 int disk_write_snapshot(int imagefd, uint32_t n, const uint8_t *env, size_t len, int from, uint64_t seq, struct err *e);
 
 /**
- * disk_write_index(imagefd, s, name, st, e):
- * The disk index from the journal of image ${name}, in parts, twice; fills
+ * disk_write_index(imagefd, s, im, st, e):
+ * The index of disk st->disk from the journal of image ${im}, in parts, twice; fills
  * the index and pack fields of ${st}.
  */
-int disk_write_index(int imagefd, struct state *s, const char *name, struct disk_statement *st, struct err *e);
+int disk_write_index(int imagefd, struct state *s, const struct image_state *im, struct disk_statement *st, struct err *e);
 
 /* A small statement twice: ${first} and ${second}, below ${imagefd} (directories are made). */
 int disk_write_twice(int imagefd, const char *first, const char *second, const void *bytes, size_t len, struct err *e);
 
 /**
- * disk_read_back(imagefd, s, im, workers, from_medium, e):
- * Read every pack, index, snapshot, label and statement back from the medium (O_DIRECT)
- * and compare with what was meant to be written: digests of every frame, table
+ * disk_read_back(imagefd, s, im, d, with_snapshot, workers, from_medium, e):
+ * Read every pack of disk ${d}, its index, label and statement, and the snapshot
+ * where it has one, back from the medium (O_DIRECT) and compare with what was meant to be written: digests of every frame, table
  * and footer byte by byte.  ${from_medium} is false where the file system
  * would only have answered from memory.  0, or -1 with ERR_MEDIUM naming what is wrong.
  */
-int disk_read_back(int imagefd, struct state *s, const struct image_state *im, unsigned workers, bool *from_medium, struct err *e);
+int disk_read_back(int imagefd, struct state *s, const struct image_state *im, const struct image_disk *d, bool with_snapshot,
+    unsigned workers, bool *from_medium, struct err *e);
 
 /* A custody record of this machine: appended on disk (where ${imagefd} != -1) and in the state. */
 int custody_add(struct state *s, const struct image_state *im, int imagefd, unsigned event, uint32_t disk, const char *note, struct err *e);

@@ -31,7 +31,7 @@ leans_on(const struct image_state *im, const uint8_t id[ID_LEN])
 static void
 other_look(const struct image_state *im, const uint8_t given_up[ID_LEN], struct held *held, struct image_cancel *c)
 {
-	if (im->cancelled || !im->sealed || memcmp(im->begin.image_id, given_up, ID_LEN) == 0)
+	if (!image_counts(im) || memcmp(im->begin.image_id, given_up, ID_LEN) == 0)
 		return;
 	memcpy(held->ids[held->n++], im->begin.image_id, ID_LEN);
 	if (leans_on(im, given_up))

@@ -38,29 +38,150 @@ keep_statement(const struct fmt_schema *schema, void *value, struct fmt_view v, 
 	return 0;
 }
 
-static int
-take_pack(struct image_state *im, struct fmt_view v, image_pack_fn fn, void *arg, struct err *e)
+/* The disk with that number; made where there is none yet.  Numbers rise, so the list stays sorted. */
+static struct image_disk *
+disk_take(struct image_state *im, uint32_t number, struct err *e)
 {
-	struct pack_table table;
-	uint32_t number, len, table_len;
+	struct image_disk *d = image_disk(im, number), *grown;
 
-	if (v.len < 12 + PACK_HEAD_LEN + PACK_FOOT_LEN)
-		return err_set(e, ERR_STATE, "a pack in the journal is cut short");
-	number = le32_get(v.p + 4);
-	len = le32_get(v.p + 8);
-	table_len = v.len - 12 - PACK_FOOT_LEN;
-	if (pack_table_decode(&table, v.p + 12, table_len) != FMT_OK)
-		return err_set(e, ERR_STATE, "a pack's table in the journal is damaged");
-	im->packs++;
-	im->pack_bytes += len;
-	im->chunks += table.count;
-	if (number >= im->next_pack)
-		im->next_pack = number + 1;
-	return fn == NULL ? 0 : fn(arg, number, len, &table, v.p + 12, table_len, v.p + 12 + table_len, e);
+	if (d != NULL)
+		return d;
+	if (number == 0 || (im->ndisks > 0 && im->disks[im->ndisks - 1].label.disk > number)) {
+		err_set(e, ERR_STATE, "the journal names disk %u out of order", number);
+		return NULL;
+	}
+	if ((grown = realloc(im->disks, (im->ndisks + 1) * sizeof(*grown))) == NULL) {
+		err_errno(e, "image");
+		return NULL;
+	}
+	im->disks = grown;
+	d = &im->disks[im->ndisks++];
+	memset(d, 0, sizeof(*d));
+	return d;
 }
 
 static int
-take_record(struct image_state *im, unsigned type, struct fmt_view v, image_pack_fn fn, void *arg, struct err *e)
+take_disk(struct image_state *im, struct fmt_view v, struct err *e)
+{
+	struct label l;
+	struct image_disk *d;
+	enum fmt_status st;
+
+	if ((st = schema_decode(&label_schema, &l, v.p, v.len)) != FMT_OK)
+		return err_set(e, ERR_STATE, "%s in the journal: %s", label_schema.name, fmt_status_text(st));
+	if ((d = disk_take(im, l.disk, e)) == NULL)
+		return -1;
+	d->label = l;
+	return keep(v, &d->label_bytes, &d->label_len, e);
+}
+
+/* The disk that a record is about. */
+static struct image_disk *
+disk_known(const struct image_state *im, uint32_t number, struct err *e)
+{
+	struct image_disk *d = image_disk(im, number);
+
+	if (d == NULL)
+		err_set(e, ERR_STATE, "the journal speaks of a disk %u that it never began", number);
+	return d;
+}
+
+static int
+take_closed(struct image_state *im, struct fmt_view v, struct err *e)
+{
+	struct disk_statement s;
+	struct image_disk *d;
+
+	if (schema_decode(&disk_statement_schema, &s, v.p, v.len) != FMT_OK)
+		return err_set(e, ERR_STATE, "a disk statement in the journal is damaged");
+	if ((d = disk_known(im, s.disk, e)) == NULL)
+		return -1;
+	return keep_statement(&disk_statement_schema, &d->statement, v, &d->statement_bytes, &d->statement_len, e);
+}
+
+static int
+take_read_back(struct image_state *im, struct fmt_view v, struct err *e)
+{
+	struct image_disk *d;
+
+	if (v.len != 4 || (d = disk_known(im, le32_get(v.p), e)) == NULL)
+		return v.len == 4 ? -1 : err_set(e, ERR_STATE, "a record of a reading back is damaged");
+	d->read_back = true;
+	return 0;
+}
+
+static int
+take_replaced(struct image_state *im, struct fmt_view v, struct err *e)
+{
+	struct image_disk *old, *new = NULL;
+
+	if (v.len != 8)
+		return err_set(e, ERR_STATE, "a record of a replaced disk is damaged");
+	if ((old = disk_known(im, le32_get(v.p), e)) == NULL ||
+	    (le32_get(v.p + 4) != 0 && (new = disk_known(im, le32_get(v.p + 4), e)) == NULL))
+		return -1;
+	if (!old->gone) {
+		im->packs -= old->packs;
+		im->pack_bytes -= old->pack_bytes;
+		im->chunks -= old->chunks;
+	}
+	old->gone = true;
+	if (new != NULL)
+		new->replaces = old->label.disk;
+	return 0;
+}
+
+static int
+take_options(struct image_state *im, struct fmt_view v, struct err *e)
+{
+	if (journal_options_decode(&im->options, v.p, v.len) != FMT_OK)
+		return err_set(e, ERR_STATE, "the options in the journal are damaged");
+	return 0;
+}
+
+/* A pack's record in its parts. */
+struct pack_record {
+	uint32_t disk, number, len, table_len;
+	struct pack_table table;
+};
+
+static int
+pack_record_decode(struct pack_record *p, struct fmt_view v, struct err *e)
+{
+	if (v.len < 12 + PACK_HEAD_LEN + PACK_FOOT_LEN)
+		return err_set(e, ERR_STATE, "a pack in the journal is cut short");
+	p->disk = le32_get(v.p);
+	p->number = le32_get(v.p + 4);
+	p->len = le32_get(v.p + 8);
+	p->table_len = v.len - 12 - PACK_FOOT_LEN;
+	if (pack_table_decode(&p->table, v.p + 12, p->table_len) != FMT_OK)
+		return err_set(e, ERR_STATE, "a pack's table in the journal is damaged");
+	return 0;
+}
+
+static int
+take_pack(struct image_state *im, struct fmt_view v, struct err *e)
+{
+	struct pack_record p;
+	struct image_disk *d;
+
+	if (pack_record_decode(&p, v, e) != 0 || (d = disk_known(im, p.disk, e)) == NULL)
+		return -1;
+	d->packs++;
+	d->pack_bytes += p.len;
+	d->chunks += p.table.count;
+	if (p.number >= d->next_pack)
+		d->next_pack = p.number + 1;
+	if (d->gone)
+		return 0;
+	im->packs++;
+	im->pack_bytes += p.len;
+	im->chunks += p.table.count;
+	return 0;
+}
+
+static int
+take_record(struct image_state *im, unsigned type, struct fmt_view v, struct err *e)
 {
 	size_t unused;
 
@@ -68,19 +189,18 @@ take_record(struct image_state *im, unsigned type, struct fmt_view v, image_pack
 	case JOURNAL_BEGIN:
 		return keep_statement(&journal_begin_schema, &im->begin, v, &im->begin_bytes, &unused, e);
 	case JOURNAL_DISK:
-		return keep_statement(&label_schema, &im->label, v, &im->label_bytes, &im->label_len, e);
+		return take_disk(im, v, e);
 	case JOURNAL_PACK:
-		return take_pack(im, v, fn, arg, e);
+		return take_pack(im, v, e);
 	case JOURNAL_WARN:
 		im->warnings++;
 		return 0;
 	case JOURNAL_ENVELOPE:
 		return keep_statement(&envelope_schema, &im->envelope, v, &im->envelope_bytes, &im->envelope_len, e);
 	case JOURNAL_CLOSED:
-		return keep_statement(&disk_statement_schema, &im->statement, v, &im->statement_bytes, &im->statement_len, e);
+		return take_closed(im, v, e);
 	case JOURNAL_READ_BACK:
-		im->read_back = true;
-		return 0;
+		return take_read_back(im, v, e);
 	case JOURNAL_MANIFEST:
 		return keep_statement(&manifest_schema, &im->manifest, v, &im->manifest_bytes, &im->manifest_len, e);
 	case JOURNAL_SEALED:
@@ -89,9 +209,74 @@ take_record(struct image_state *im, unsigned type, struct fmt_view v, image_pack
 	case JOURNAL_CANCELLED:
 		im->cancelled = true;
 		return 0;
+	case JOURNAL_REPLACED:
+		return take_replaced(im, v, e);
+	case JOURNAL_OPTIONS:
+		return take_options(im, v, e);
+	case JOURNAL_SHIPPED:
+		return keep(v, &im->parcel_bytes, &im->parcel_len, e);
+	case JOURNAL_HANDED_OFF:
+		return keep(v, &im->answer_bytes, &im->answer_len, e);
+	case JOURNAL_LOST:
+		im->lost = true;
+		return 0;
+	case JOURNAL_REOPENED:
+		im->lost = false;
+		return 0;
 	default:
 		return 0;
 	}
+}
+
+/* Tell the packs of disks that are not gone; the whole journal was understood before. */
+static int
+packs_tell(const struct image_state *im, struct journal_reader *r, image_pack_fn fn, void *arg, struct err *e)
+{
+	struct pack_record p;
+	struct image_disk *d;
+	struct fmt_view v;
+	unsigned type;
+	int got;
+
+	while ((got = journal_next(r, &type, &v, e)) == 1) {
+		if (type != JOURNAL_PACK)
+			continue;
+		/* What came behind since the journal was read is not this image's yet. */
+		if (pack_record_decode(&p, v, e) != 0 || (d = disk_known(im, p.disk, e)) == NULL)
+			return -1;
+		if (!d->gone && fn(arg, p.disk, p.number, p.len, &p.table, v.p + 12, p.table_len, v.p + 12 + p.table_len, e) != 0)
+			return -1;
+	}
+	return got;
+}
+
+int
+image_packs(struct state *s, const struct image_state *im, image_pack_fn fn, void *arg, struct err *e)
+{
+	struct journal_reader *r = journal_reader_new(im->fd, "journal", e);
+	int rc;
+
+	(void)s;
+	if (r == NULL)
+		return err_during(e, "image %s", im->begin.short_name);
+	rc = packs_tell(im, r, fn, arg, e);
+	journal_reader_free(r);
+	return rc;
+}
+
+static int
+journal_take(struct image_state *im, struct journal_reader *r, struct err *e)
+{
+	struct fmt_view v;
+	unsigned type;
+	int got;
+
+	while ((got = journal_next(r, &type, &v, e)) == 1)
+		if (take_record(im, type, v, e) != 0)
+			return -1;
+	if (got == 0 && im->begin_bytes == NULL)
+		return err_set(e, ERR_STATE, "the journal has no beginning");
+	return got;
 }
 
 struct image_state *
@@ -99,32 +284,26 @@ image_state_load(struct state *s, const char *name, image_pack_fn fn, void *arg,
 {
 	struct image_state *im = calloc(1, sizeof(*im));
 	struct journal_reader *r = NULL;
-	struct fmt_view v;
 	char path[64];
-	unsigned type;
-	int got = -1;
+	int rc = -1;
 
 	if (im == NULL) {
 		err_errno(e, "image");
 		return NULL;
 	}
 	im->fd = -1;
+	im->options.parity = PARITY_DEFAULT;
 	for (size_t i = 0; i < SHORT_LEN && name[i] != 0; i++)
 		im->name[i] = (char)tolower((unsigned char)name[i]);
 	snprintf(path, sizeof(path), "images/%s", im->name);
-	if ((im->fd = dir_open(s->fd, path, e)) == -1) {
+	if ((im->fd = dir_open(s->fd, path, e)) == -1)
 		err_set(e, ERR_NO_IMAGE, "there is no image %s in %s", name, s->path);
-	} else if ((r = journal_reader_new(im->fd, "journal", e)) != NULL) {
-		while ((got = journal_next(r, &type, &v, e)) == 1)
-			if (take_record(im, type, v, fn, arg, e) != 0) {
-				got = -1;
-				break;
-			}
-		if (got == 0 && im->begin_bytes == NULL)
-			got = err_set(e, ERR_STATE, "the journal has no beginning");
-	}
+	else if ((r = journal_reader_new(im->fd, "journal", e)) != NULL)
+		rc = journal_take(im, r, e);
 	journal_reader_free(r);
-	if (got != 0) {
+	if (rc == 0 && fn != NULL)
+		rc = image_packs(s, im, fn, arg, e);
+	if (rc != 0) {
 		if (im->fd != -1)
 			err_during(e, "image %s", name);
 		image_state_free(im);
@@ -140,18 +319,74 @@ image_state_free(struct image_state *im)
 		return;
 	if (im->fd != -1)
 		io->close(im->fd);
+	for (size_t i = 0; i < im->ndisks; i++) {
+		free(im->disks[i].label_bytes);
+		free(im->disks[i].statement_bytes);
+	}
+	free(im->disks);
 	free(im->begin_bytes);
-	free(im->label_bytes);
 	free(im->envelope_bytes);
-	free(im->statement_bytes);
 	free(im->manifest_bytes);
+	free(im->parcel_bytes);
+	free(im->answer_bytes);
 	free(im);
+}
+
+struct image_disk *
+image_disk(const struct image_state *im, uint32_t number)
+{
+	for (size_t i = 0; i < im->ndisks; i++)
+		if (im->disks[i].label.disk == number)
+			return &im->disks[i];
+	return NULL;
+}
+
+struct image_disk *
+image_disk_open(const struct image_state *im)
+{
+	for (size_t i = 0; i < im->ndisks; i++)
+		if (!im->disks[i].gone && im->disks[i].statement.disk == 0)
+			return &im->disks[i];
+	return NULL;
+}
+
+unsigned
+image_disks_live(const struct image_state *im)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < im->ndisks; i++)
+		n += !im->disks[i].gone;
+	return n;
+}
+
+bool
+image_disks_done(const struct image_state *im)
+{
+	for (size_t i = 0; i < im->ndisks; i++)
+		if (!im->disks[i].gone && !im->disks[i].read_back)
+			return false;
+	return image_disks_live(im) > 0;
+}
+
+bool
+image_counts(const struct image_state *im)
+{
+	return im->sealed && !im->cancelled && !im->lost;
 }
 
 const char *
 image_state_word(const struct image_state *im)
 {
-	return im->cancelled ? "cancelled" : im->sealed ? "sealed" : "building";
+	if (im->cancelled)
+		return "cancelled";
+	if (im->answer_bytes != NULL)
+		return "handed-off";
+	if (im->lost)
+		return "lost";
+	if (!im->sealed)
+		return "building";
+	return im->parcel_bytes != NULL ? "shipped" : "sealed";
 }
 
 /* Whether the image is unfinished and of the set that is asked for. */

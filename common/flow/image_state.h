@@ -13,31 +13,45 @@
 struct err;
 struct journal;
 
+/* A disk of the image. */
+struct image_disk {
+	struct label label;		/* label.disk is its number */
+	uint8_t *label_bytes;
+	size_t label_len;
+	struct disk_statement statement;	/* disk = 0: not closed yet */
+	uint8_t *statement_bytes;
+	size_t statement_len;
+	bool read_back;			/* or excused from it, in the custody log */
+	bool gone;			/* given up: its packs count no more */
+	uint32_t replaces;		/* number of the disk in whose place it stands; 0: none */
+	uint32_t packs, next_pack;	/* number of its next pack file */
+	uint64_t pack_bytes, chunks;
+};
+
 struct image_state {
 	int fd;				/* of images/rm4k in the state */
 	char name[SHORT_LEN + 1];	/* lower case, the directory's name */
 	struct journal_begin begin;	/* views point into begin_bytes */
 	uint8_t *begin_bytes;
-	struct label label;		/* of the disk in use; disk = 0: none yet */
-	uint8_t *label_bytes;
-	size_t label_len;
-	uint32_t packs, next_pack;
+	struct journal_options options;
+	struct image_disk *disks;	/* by rising numbers */
+	size_t ndisks;
+	uint32_t packs;			/* on disks that are not gone */
 	uint64_t pack_bytes, chunks;
 	struct envelope envelope;	/* seq = 0: none yet */
 	uint8_t *envelope_bytes;
 	size_t envelope_len;
-	struct disk_statement statement;	/* disk = 0: not closed yet */
-	uint8_t *statement_bytes;
-	size_t statement_len;
-	bool read_back, sealed, cancelled;
-	struct manifest manifest;	/* generation = 0: none yet */
+	bool sealed, cancelled, lost;
+	struct manifest manifest;	/* generation = 0: none yet; the newest */
 	uint8_t *manifest_bytes;
 	size_t manifest_len;
+	uint8_t *parcel_bytes, *answer_bytes;	/* of the records shipped and handed off; NULL: none */
+	size_t parcel_len, answer_len;
 	uint64_t warnings;
 };
 
-/* Is told each pack of the journal: its number on the disk, file length, table. */
-typedef int (*image_pack_fn)(void *arg, uint32_t number, uint32_t file_len, const struct pack_table *table,
+/* Is told each pack of a disk that is not gone: disk, number there, file length, table. */
+typedef int (*image_pack_fn)(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *table,
     const uint8_t *table_bytes, uint32_t table_len, const uint8_t *foot, struct err *e);
 
 /**
@@ -48,11 +62,29 @@ typedef int (*image_pack_fn)(void *arg, uint32_t number, uint32_t file_len, cons
 struct image_state *image_state_load(struct state *s, const char *name, image_pack_fn fn, void *arg, struct err *e);
 void image_state_free(struct image_state *im);
 
-/* "building", "sealed" or "cancelled". */
+/**
+ * image_packs(s, im, fn, arg, e):
+ * Tell ${fn} the packs of an image that was loaded before.  0, or -1 with what
+ * went wrong or ${fn} said.
+ */
+int image_packs(struct state *s, const struct image_state *im, image_pack_fn fn, void *arg, struct err *e);
+
+/* The disk with that number; NULL if there is none. */
+struct image_disk *image_disk(const struct image_state *im, uint32_t number);
+/* The first disk that is neither gone nor closed; NULL if there is none. */
+struct image_disk *image_disk_open(const struct image_state *im);
+/* How many disks are not gone. */
+unsigned image_disks_live(const struct image_state *im);
+/* True if there is a disk, and each that is not gone is closed and was read back. */
+bool image_disks_done(const struct image_state *im);
+/* Whether its chunks may be leaned on: sealed, and neither cancelled nor lost. */
+bool image_counts(const struct image_state *im);
+
+/* "building", "sealed", "shipped", "handed-off", "lost" or "cancelled". */
 const char *image_state_word(const struct image_state *im);
 
 /**
- * image_state_find(s, unfinished, set, im, e):
+ * image_state_find(s, set, im, e):
  * The one image that is unfinished (of ${set} where not NULL).  0 with ${im},
  * 1 there is none, -1 with ${e} (ERR_USAGE where there are several).
  */

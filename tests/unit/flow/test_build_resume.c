@@ -204,7 +204,7 @@ packs_published_before_a_power_cut_are_taken_over_also_behind_a_gap(void **state
 		name[i] = im->name[i];
 	image_name_pack(pack, 0);
 	snprintf(from, sizeof(from), "%s/samara/%s/%s", b.disk, name, pack);
-	image_name_pack(pack, im->next_pack + 1);
+	image_name_pack(pack, image_disk(im, 1)->next_pack + 1);
 	snprintf(to, sizeof(to), "%s/samara/%s/%s", b.disk, name, pack);
 	assert_int_equal(file_read(AT_FDCWD, from, 1u << 30, &bytes, &len, &b.e), 0);
 	assert_int_equal(file_replace(AT_FDCWD, to, bytes, len, 0644, &b.e), 0);

@@ -142,6 +142,31 @@ the_start_of_a_build_has_whole_rows(void **state)
 	assert_int_equal(begin_with("rm4k", rows, none), FMT_RANGE);
 }
 
+static void
+options_come_back_and_each_bad_field_is_refused(void **state)
+{
+	struct journal_options o = { .parity = 20, .flags = JO_SPREAD, .reserve = UINT64_C(0x123456789abcdef0) }, again;
+	uint8_t code[JOURNAL_OPTIONS_LEN + 1] = { 0 };
+
+	(void)state;
+	journal_options_encode(&o, code);
+	assert_int_equal(journal_options_decode(&again, code, JOURNAL_OPTIONS_LEN), FMT_OK);
+	assert_int_equal(again.parity, 20);
+	assert_int_equal(again.flags, JO_SPREAD);
+	assert_true(again.reserve == o.reserve);
+	for (size_t n = 0; n < JOURNAL_OPTIONS_LEN; n++)
+		assert_int_equal(journal_options_decode(&again, code, n), FMT_SHORT);
+	assert_int_equal(journal_options_decode(&again, code, JOURNAL_OPTIONS_LEN + 1), FMT_TRAILING);
+	code[0] = 21;
+	assert_int_equal(journal_options_decode(&again, code, JOURNAL_OPTIONS_LEN), FMT_RANGE);
+	code[0] = 20;
+	code[1] = 2;
+	assert_int_equal(journal_options_decode(&again, code, JOURNAL_OPTIONS_LEN), FMT_RANGE);
+	code[1] = 0;
+	code[3] = 1;
+	assert_int_equal(journal_options_decode(&again, code, JOURNAL_OPTIONS_LEN), FMT_RANGE);
+}
+
 int
 main(void)
 {
@@ -150,6 +175,7 @@ main(void)
 		cmocka_unit_test(a_record_comes_back_and_a_torn_one_is_short),
 		cmocka_unit_test(each_bad_field_of_a_record_is_refused),
 		cmocka_unit_test(the_start_of_a_build_has_whole_rows),
+		cmocka_unit_test(options_come_back_and_each_bad_field_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
