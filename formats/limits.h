@@ -38,6 +38,14 @@
 #define PACK_FRAMES_MAX		65536u
 #define PACK_TABLE_MAX		(PACK_HEAD_LEN + PACK_FRAMES_MAX * PACK_ROW_REPACKED_LEN)
 
+/* Parity within a disk. */
+#define PARITY_PERCENT_MAX	20u
+#define PARITY_GROUP_MAX	100u		/* packs that are coded together */
+#define PARITY_PACKS_MAX	20u		/* parity packs of a group */
+#define PARITY_SHARD_LEN	(64u << 10)
+#define PARITY_ROWS_MAX		(PACK_LEN_MAX / PARITY_SHARD_LEN)
+#define PARITY_ALIGN		4096u		/* shards begin at sectors */
+
 /* Listing. */
 #define PATH_LEN_MAX		65535u		/* a directory's absolute name */
 #define NAME_LEN_MAX		255u
@@ -73,6 +81,10 @@
 #define SMALL_STATEMENT_MAX	(64u << 10)
 #define SLOTS_MAX		16u
 #define RECORD_BODY_MAX		(8u << 20)
+#define ID_LIST_PART		65536u	/* ids in a part of a gap list */
+#define ID_LIST_PARTS_MAX	(1u << 24)
+#define ID_LIST_PART_LEN	((2u << 20) + 512)	/* bytes of such a part, at most */
+#define RECEIPT_RETURNED_MAX	131072u
 #define URL_MAX_LEN		255
 #define TEXT_MAX_LEN		255
 

@@ -10,6 +10,7 @@
 #include "formats/fmt_listing.h"
 #include "formats/fmt_machine.h"
 #include "formats/fmt_pack.h"
+#include "formats/fmt_receipt.h"
 #include "formats/fmt_snapshot.h"
 #include "formats/fmt_vault.h"
 
@@ -82,6 +83,9 @@ void make_registration(void);
 void make_kit(void);
 void make_records(struct fmt_view desc);
 struct fmt_view make_custody(void);
+
+/* golden_end.c: receipt, answer, what is missing. */
+void make_end(void);
 
 /* golden_image.c: a whole image on one disk. */
 void make_golden_image(void);

@@ -1,7 +1,7 @@
 /*
  * make_golden DIR: writes the golden files of a format version into the empty
- * directory DIR.  It was run once for each version and never again: what it
- * wrote is frozen, and this stays only to show where it came from.  Nothing of
+ * directory DIR.  It was run once for each statement of a version and never
+ * again: what it wrote is frozen, and this stays only to show where it came from.  Nothing of
  * samara but formats/ is used, so that what is frozen is what the
  * specification says, and not what samara happens to do.
  */
@@ -80,5 +80,6 @@ main(int argc, char **argv)
 	make_golden_image();
 	make_nodes();
 	make_journal();
+	make_end();
 	return fclose(vectors) == 0 ? 0 : 1;
 }
