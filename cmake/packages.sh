@@ -17,7 +17,10 @@ build	libsqlite3-dev		pc:sqlite3
 build	libxxhash-dev		pc:libxxhash
 build	libzstd-dev		pc:libzstd
 build	libarchive-dev		pc:libarchive
+build	libisal-dev		pc:libisal
 build	libjansson-dev		pc:jansson
+build	libblkid-dev		pc:blkid
+build	libmount-dev		pc:mount
 build	librust-blake3-dev	pc:libblake3 file:/usr/share/cargo/registry/blake3-1*/c/blake3.h
 test	libcmocka-dev		pc:cmocka
 test	clang			cmd:clang
