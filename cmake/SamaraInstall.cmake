@@ -49,6 +49,9 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 
+# Disks as they are sold: where the kernel does not know these, their drivers do.
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "ntfs-3g, exfat-fuse")
+
 # samara_deb(TOOL SUMMARY RECOMMENDS)
 macro(samara_deb tool summary recommends)
 	string(TOUPPER samara-${tool} upper)

@@ -30,6 +30,7 @@ floors() {
 		home["sqlite3"] = "common/catalog"
 		home["archive"] = home["archive_entry"] = "common/walk"
 		home["jansson"] = "common/base"
+		home["blkid"] = home["libmount"] = "common/disk"
 
 		split("assert inttypes limits stdalign stdbool stddef stdint string", w, " ")
 		for (i in w) plain[w[i]] = 1
@@ -102,6 +103,8 @@ caught common/flow/x.c '#include <sqlite3.h>'
 caught verify/x.c '#include <sodium.h>'
 caught common/crypto/x.h '#include <sodium/crypto_kdf.h>'
 caught common/walk/x.h '#include <archive.h>'
+caught common/flow/x.c '#include <libmount.h>'
+caught common/disk/x.h '#include <blkid.h>'
 
 floors "$TOP"
 echo "floors hold; $n kinds of mistake are caught"
