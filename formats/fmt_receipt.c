@@ -180,3 +180,21 @@ const struct fmt_schema given_up_schema = {
 	"list of what is given up", "SAMGONE\n", 1, "samara given up v1",
 	sizeof(struct id_list), offsetof(struct id_list, sig), FMT_FIELDS(given_up_fields), id_list_check
 };
+
+static const struct fmt_field carried_fields[] = {
+	FMT_BYTES(id_list, vault_id),
+	FMT_BYTES(id_list, machine_id),
+	FMT_BYTES(id_list, domain_id),
+	FMT_BYTES(id_list, image_id),
+	FMT_BYTES(id_list, list_id),
+	FMT_U64(id_list, count, 0, REFS_MAX),
+	FMT_BYTES(id_list, digest),
+	FMT_U32(id_list, part, 0, ID_LIST_PARTS_MAX - 1),
+	FMT_U32(id_list, parts, 1, ID_LIST_PARTS_MAX),
+	FMT_I64(id_list, time),
+	FMT_LIST(id_list, ids, DIGEST_LEN, 0, ID_LIST_PART),
+};
+const struct fmt_schema carried_schema = {
+	"list of what is carried", "SAMCARR\n", 1, "samara carried v1",
+	sizeof(struct id_list), offsetof(struct id_list, sig), FMT_FIELDS(carried_fields), id_list_check
+};

@@ -51,5 +51,7 @@ make_end(void)
 	rising(l.list_id, ID_LEN, 0xf0);
 	l.time++;
 	golden("given_up", &given_up_schema, &l, w.machine_secret);
+	rising(l.list_id, ID_LEN, 0xd0);
+	golden("carried", &carried_schema, &l, w.machine_secret);
 	make_receipt(ids);
 }

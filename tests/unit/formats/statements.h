@@ -23,7 +23,7 @@ static const struct fmt_schema *const statements[] = {
 	&rec_refused_schema, &custody_schema,
 	&label_schema, &disk_statement_schema, &manifest_schema, &disk_keys_schema,
 	&envelope_schema, &snapshot_root_schema, &journal_begin_schema,
-	&receipt_schema, &handoff_schema, &gap_list_schema, &given_up_schema,
+	&receipt_schema, &handoff_schema, &gap_list_schema, &given_up_schema, &carried_schema,
 };
 #define STATEMENTS	(sizeof(statements) / sizeof(statements[0]))
 
@@ -220,7 +220,7 @@ statement_agree(const struct fmt_schema *s, struct rng *r, struct statement_room
 		if (h->whole)
 			memset(h->missing, 0, DIGEST_LEN);
 	}
-	if (s == &gap_list_schema || s == &given_up_schema) {
+	if (s == &gap_list_schema || s == &given_up_schema || s == &carried_schema) {
 		l->part = l->ids.len == 0 ? 0 : (uint32_t)rng_from(r, 0, 5);
 		l->parts = l->part + 1;
 		l->count = (uint64_t)l->part * ID_LIST_PART + list_count(l->ids, DIGEST_LEN);

@@ -181,6 +181,7 @@ a_part_that_does_not_fit_its_list_is_refused(void **state)
 
 		assert_int_equal(gap_list_schema.check(&l), t[i].want);
 		assert_int_equal(given_up_schema.check(&l), t[i].want);
+		assert_int_equal(carried_schema.check(&l), t[i].want);
 	}
 	two[DIGEST_LEN] = 1;
 	assert_int_equal(gap_list_schema.check(&(struct id_list){ .count = 2, .parts = 1, .ids = { two, sizeof(two) } }), FMT_ORDER);

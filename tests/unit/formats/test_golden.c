@@ -53,6 +53,7 @@ static const struct {
 	{ "handoff", &handoff_schema, MACHINE },
 	{ "gap_list", &gap_list_schema, VAULT },
 	{ "given_up", &given_up_schema, MACHINE },
+	{ "carried", &carried_schema, MACHINE },
 };
 
 /* A whole golden file, to be freed; ${n} bytes and a zero. */
