@@ -9,6 +9,7 @@
 #include "common/base/text.h"
 #include "common/crypto/sign.h"
 #include "common/disk/image_dir.h"
+#include "common/disk/mount.h"
 #include "verify/verify_commands.h"
 #include "verify/verify_common.h"
 
@@ -100,22 +101,23 @@ int
 verify_label_cmd(struct args *a, struct err *e)
 {
 	const struct opt opts[] = { { 0 } };
-	int rc = args_parse(a, opts, e), fd;
+	int rc = args_parse(a, opts, e);
+	struct disk_mount m;
 	char **names;
 	size_t n;
 
 	if (rc != 0)
 		return rc == 1 ? 0 : -1;
-	if (args_operands(a, 1, 1, e) != 0 || (fd = dir_open(AT_FDCWD, a->operands[0], e)) == -1)
+	if (args_operands(a, 1, 1, e) != 0 || disk_mount_open(a->operands[0], 0, NULL, &m, e) != 0)
 		return -1;
-	if (image_list(fd, &names, &n, e) != 0) {
-		(void)io->close(fd);
+	if (image_list(m.fd, &names, &n, e) != 0) {
+		(void)disk_mount_close(&m, NULL);
 		return err_during(e, "%s", a->operands[0]);
 	}
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = label_print(fd, names[i], e);
+		rc = label_print(m.fd, names[i], e);
 	dir_list_free(names, n);
-	(void)io->close(fd);
+	(void)disk_mount_close(&m, NULL);
 	if (rc == 0) {
 		struct out *o = out_object("summary");
 

@@ -8,6 +8,7 @@
 #include "common/base/io.h"
 #include "common/base/secret.h"
 #include "common/disk/image_dir.h"
+#include "common/disk/mount.h"
 #include "common/flow/pack_cache.h"
 #include "common/flow/source.h"
 #include "common/pack/chunk_open.h"
@@ -27,6 +28,8 @@ struct source {
 	struct container **container;
 	uint64_t *read_bytes;	/* by container; atomic */
 	size_t ncontainers;
+	struct disk_mount *mount;	/* of the disks that were named by their device */
+	size_t nmounts;
 	struct source_pack *pack;
 	size_t npacks, packs_cap;
 	struct chunk_map *map;
@@ -76,6 +79,9 @@ source_free(struct source *s)
 		return;
 	for (size_t i = 0; i < s->ncontainers; i++)
 		container_free(s->container[i]);
+	for (size_t i = 0; i < s->nmounts; i++)
+		(void)disk_mount_close(&s->mount[i], NULL);
+	free(s->mount);
 	free(s->container);
 	free(s->read_bytes);
 	free(s->pack);
@@ -155,7 +161,7 @@ disk_add(struct source *s, int fd, const char *path, struct err *e)
 }
 
 int
-source_add(struct source *s, const char *path, const uint8_t *machine, struct err *e)
+source_add_dir(struct source *s, const char *path, const char *name, const uint8_t *machine, struct err *e)
 {
 	struct container *c;
 	struct stat st;
@@ -164,17 +170,35 @@ source_add(struct source *s, const char *path, const uint8_t *machine, struct er
 	if ((fd = dir_open(AT_FDCWD, path, e)) == -1)
 		return -1;
 	if (io->fstatat(fd, IMAGE_TOP, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		rc = disk_add(s, fd, path, e);
+		rc = disk_add(s, fd, name, e);
 		(void)io->close(fd);
 		return rc;
 	}
 	(void)io->close(fd);
 	if ((c = container_vault(path, machine, e)) == NULL) {
 		if (e != NULL && e->code == ERR_NO_VAULT)
-			(void)err_set(e, ERR_NO_IMAGE, "%s is neither a disk with images on it nor a vault", path);
+			(void)err_set(e, ERR_NO_IMAGE, "%s is neither a disk with images on it nor a vault", name);
 		return -1;
 	}
 	return container_add(s, c, e);
+}
+
+int
+source_add(struct source *s, const char *path, const uint8_t *machine, struct err *e)
+{
+	struct disk_mount *more = realloc(s->mount, (s->nmounts + 1) * sizeof(*more)), *m;
+
+	if (more == NULL)
+		return err_set(e, ERR_MEMORY, "no memory for %s", path);
+	s->mount = more;
+	m = &s->mount[s->nmounts];
+	if (disk_mount_open(path, 0, NULL, m, e) != 0)
+		return -1;
+	if (m->device[0] != '\0')	/* stays mounted until source_free */
+		s->nmounts++;
+	else
+		(void)disk_mount_close(m, NULL);
+	return source_add_dir(s, m->path, path, machine, e);
 }
 
 struct found {

@@ -35,11 +35,15 @@ void source_free(struct source *s);
 
 /**
  * source_add(s, path, machine, e):
- * Add what is at ${path}: a disk (a directory with samara/ in it: all images
+ * Add what is at ${path}: a disk (a directory with samara/ in it, or a block
+ * device that has one, mounted until source_free: all images
  * on it that are of the key domain) or a vault (snapshots of ${machine}; NULL:
  * all).  Return 0, or -1 with ${e}: ERR_NO_IMAGE, ERR_NO_VAULT, ….
  */
 int source_add(struct source *s, const char *path, const uint8_t *machine, struct err *e);
+
+/* As source_add, for a directory alone; messages call it ${name}. */
+int source_add_dir(struct source *s, const char *path, const char *name, const uint8_t *machine, struct err *e);
 
 /* After the last source_add: read the tables.  0 or -1 with ${e}. */
 int source_index(struct source *s, struct err *e);

@@ -8,6 +8,7 @@
 #include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "common/disk/image_file.h"
+#include "common/disk/mount.h"
 #include "common/flow/verify_image.h"
 
 /* One check of several disks. */
@@ -19,6 +20,9 @@ struct disks {
 	struct index_reader *index;
 	uint32_t *extra;		/* second pass: packs under numbers of their own */
 	size_t nextra, extra_at;
+	struct disk_mount *mount;
+	const char **dir;		/* the top directory of each */
+	size_t nmounts;
 };
 
 /* --sample: whether this pack is one of those read. */
@@ -232,19 +236,15 @@ image_packs_end(struct disks *d, size_t i, struct err *e)
 
 /* Open every image on the disk ${path}. */
 static int
-disk_open(struct disks *d, const char *path, struct err *e)
+disk_open(struct disks *d, int fd, const char *path, struct err *e)
 {
 	struct verify_image *more;
 	char **names;
 	size_t n;
-	int fd = dir_open(AT_FDCWD, path, e), rc = 0;
+	int rc = 0;
 
-	if (fd == -1)
-		return -1;
-	if (image_list(fd, &names, &n, e) != 0) {
-		(void)io->close(fd);
+	if (image_list(fd, &names, &n, e) != 0)
 		return err_during(e, "%s", path);
-	}
 	if ((more = realloc(d->image, (d->n + n) * sizeof(*more))) == NULL)
 		rc = err_set(e, ERR_MEMORY, "no memory for a list of images");
 	else
@@ -255,8 +255,40 @@ disk_open(struct disks *d, const char *path, struct err *e)
 		else if (rc == 1)
 			rc = 0;
 	dir_list_free(names, n);
-	(void)io->close(fd);
 	return rc;
+}
+
+/* Open all disks and the images on them; devices stay mounted until disks_release. */
+static int
+disks_open(struct disks *d, const char *const *paths, size_t n, struct err *e)
+{
+	if ((d->mount = calloc(n, sizeof(*d->mount))) == NULL || (d->dir = calloc(n, sizeof(*d->dir))) == NULL)
+		return err_set(e, ERR_MEMORY, "no memory for a list of disks");
+	for (; d->nmounts < n; d->nmounts++) {
+		struct disk_mount *m = &d->mount[d->nmounts];
+
+		if (disk_mount_open(paths[d->nmounts], 0, NULL, m, e) != 0)
+			return -1;
+		d->dir[d->nmounts] = m->path;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (disk_open(d, d->mount[i].fd, paths[i], e) != 0)
+			return -1;
+	return 0;
+}
+
+static void
+disks_release(struct disks *d)
+{
+	if (d->index != NULL)
+		index_reader_free(d->index);
+	for (size_t i = 0; i < d->n; i++)
+		verify_image_close(&d->image[i]);
+	for (size_t i = 0; i < d->nmounts; i++)
+		(void)disk_mount_close(&d->mount[i], NULL);
+	free(d->image);
+	free(d->mount);
+	free(d->dir);
 }
 
 static uint64_t
@@ -283,9 +315,8 @@ disks_check(struct disks *d, const char *const *paths, size_t n, struct err *e)
 	struct verify_feed feed = { disk_next, disk_read, disk_believe, d };
 	int rc = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (disk_open(d, paths[i], e) != 0)
-			return -1;
+	if (disks_open(d, paths, n, e) != 0)
+		return -1;
 	for (size_t i = 0; i < d->n; i++)
 		name_add(d->j->r, d->image[i].name);
 	progress_start("check", bytes_of(d));
@@ -301,7 +332,7 @@ disks_check(struct disks *d, const char *const *paths, size_t n, struct err *e)
 			return -1;
 	}
 	if (d->j->keys_fit && !d->j->opt->quick && d->j->opt->sample == 0)
-		return verify_listings(d->j, paths, n, e);
+		return verify_listings(d->j, d->dir, paths, n, e);
 	return 0;
 }
 
@@ -315,11 +346,7 @@ verify_disks(const char *const *paths, size_t n, const struct verify_options *o,
 	if (verify_job_init(&j, o, r, e) != 0)
 		return -1;
 	rc = disks_check(&d, paths, n, e);
-	if (d.index != NULL)
-		index_reader_free(d.index);
-	for (size_t i = 0; i < d.n; i++)
-		verify_image_close(&d.image[i]);
-	free(d.image);
+	disks_release(&d);
 	if (rc == 0)
 		rc = verify_job_counts(&j, e);
 	verify_job_release(&j);

@@ -91,8 +91,11 @@ int verify_refs(struct verify_job *j, struct refs_reader *refs, const struct env
 /* A snapshot of which no list is whole: told, and counted as one. */
 void verify_refs_lost(struct verify_job *j, const char *where, const struct err *bad);
 
-/* With the key: every listing of every snapshot at ${paths} that does not lean on what is not there. */
-int verify_listings(struct verify_job *j, const char *const *paths, size_t n, struct err *e);
+/*
+ * With the key: every listing of every snapshot in the directories ${paths} that does not lean on what is not
+ * there; messages call them ${names}.
+ */
+int verify_listings(struct verify_job *j, const char *const *paths, const char *const *names, size_t n, struct err *e);
 /* One of them (verify_listing.c). */
 int verify_listing(struct verify_job *j, struct source *s, struct source_reader *reader, const struct snapshot *snap,
     struct err *e);

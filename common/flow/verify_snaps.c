@@ -343,7 +343,7 @@ source_told(void *arg, const char *where, const uint8_t *id, const struct err *w
 }
 
 int
-verify_listings(struct verify_job *j, const char *const *paths, size_t n, struct err *e)
+verify_listings(struct verify_job *j, const char *const *paths, const char *const *names, size_t n, struct err *e)
 {
 	const struct keyring *k = j->opt->keys;
 	const struct source_options o = { .keys = k->keys, .memory = j->opt->memory / 4 };
@@ -355,7 +355,7 @@ verify_listings(struct verify_job *j, const char *const *paths, size_t n, struct
 	if (s == NULL)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (source_add(s, paths[i], k->machine_id, e) != 0)
+		if (source_add_dir(s, paths[i], names[i], k->machine_id, e) != 0)
 			goto free;
 	if (source_index(s, e) != 0 || (reader = source_reader_new(s, e)) == NULL ||
 	    snapshot_list_read(&list, s, k->machine_id, k->machine_pub, source_told, j, e) != 0)

@@ -269,7 +269,7 @@ vault_run(struct vault_check *c, const char *path, struct err *e)
 	if (snapshots_check(c, e) != 0)
 		return -1;
 	if (c->j->keys_fit && !c->j->opt->quick && c->j->opt->sample == 0)
-		return verify_listings(c->j, &path, 1, e);
+		return verify_listings(c->j, &path, &path, 1, e);
 	return 0;
 }
 
