@@ -85,5 +85,8 @@ int chunks_count(struct catalog *c, uint64_t *n, struct err *e);
  */
 int unstored_find(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t *ids, size_t n, uint8_t *found,
     struct err *e);
+/* The same for cat_given_up. */
+int given_up_find(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t *ids, size_t n, uint8_t *found,
+    struct err *e);
 
 #endif

@@ -13,7 +13,7 @@
 #include "common/catalog/catalog_rows.h"
 #include "common/catalog/vfs.h"
 
-#define SCHEMA_VERSION	1
+#define SCHEMA_VERSION	2
 #define BUSY_MS		60000
 #define STATEMENTS	64
 

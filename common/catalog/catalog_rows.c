@@ -53,7 +53,7 @@ static const struct cat_col snapshot_cols[] = {
 	U32(cat_snapshot, kind), I64(cat_snapshot, begin_ns), I64(cat_snapshot, end_ns),
 	BYTES(cat_snapshot, image_id), BYTES(cat_snapshot, digest), BYTES(cat_snapshot, refs_digest),
 	I64(cat_snapshot, refs_count), I64(cat_snapshot, received), U32(cat_snapshot, state),
-	I64(cat_snapshot, missing), I64(cat_snapshot, promised),
+	I64(cat_snapshot, missing), I64(cat_snapshot, promised), I64(cat_snapshot, given_up),
 };
 const struct cat_table cat_snapshots = TABLE("snapshots", cat_snapshot, 2, snapshot_cols);
 
@@ -68,7 +68,18 @@ static const struct cat_col unstored_cols[] = {
 };
 const struct cat_table cat_unstored = TABLE("unstored", cat_unstored, 2, unstored_cols);
 
+static const struct cat_col given_up_cols[] = {
+	BYTES(cat_given_up, machine_id), BYTES(cat_given_up, id),
+};
+const struct cat_table cat_given_up = TABLE("given_up", cat_given_up, 2, given_up_cols);
+
+static const struct cat_col receipt_cols[] = {
+	BYTES(cat_receipt, image_id), I64(cat_receipt, number), BYTES(cat_receipt, digest), U32(cat_receipt, whole),
+	I64(cat_receipt, given_up), I64(cat_receipt, time), U32(cat_receipt, answered),
+};
+const struct cat_table cat_receipts = TABLE("receipts", cat_receipt, 2, receipt_cols);
+
 const struct cat_table *const cat_tables[] = {
 	&cat_machines, &cat_machine_keys, &cat_credentials, &cat_images, &cat_disks, &cat_refusals, &cat_snapshots, &cat_packs,
-	&cat_unstored, NULL
+	&cat_unstored, &cat_given_up, &cat_receipts, NULL
 };

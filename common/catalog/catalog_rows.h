@@ -108,7 +108,7 @@ struct cat_refusal {
 };
 extern const struct cat_table cat_refusals;
 
-enum cat_snapshot_state { SNAPSHOT_UNKNOWN = 1, SNAPSHOT_WHOLE, SNAPSHOT_PENDING, SNAPSHOT_GAP };
+enum cat_snapshot_state { SNAPSHOT_UNKNOWN = 1, SNAPSHOT_WHOLE, SNAPSHOT_PENDING, SNAPSHOT_GAP, SNAPSHOT_PARTIAL };
 struct cat_snapshot {
 	uint8_t machine_id[ID_LEN];
 	int64_t seq;
@@ -123,6 +123,7 @@ struct cat_snapshot {
 	int64_t received;		/* the vault's wall clock, nanoseconds */
 	uint32_t state;
 	int64_t missing, promised;	/* ids, when the state was computed */
+	int64_t given_up;
 };
 extern const struct cat_table cat_snapshots;
 
@@ -146,6 +147,25 @@ struct cat_unstored {
 	uint8_t id[DIGEST_LEN];
 };
 extern const struct cat_table cat_unstored;
+
+/* An id that this machine said it cannot give any more. */
+struct cat_given_up {
+	uint8_t machine_id[ID_LEN];
+	uint8_t id[DIGEST_LEN];
+};
+extern const struct cat_table cat_given_up;
+
+/* A receipt that was given, and whether the machine answered it. */
+struct cat_receipt {
+	uint8_t image_id[ID_LEN];
+	int64_t number;
+	uint8_t digest[DIGEST_LEN];	/* statement digest of it */
+	uint32_t whole;
+	int64_t given_up;
+	int64_t time;
+	uint32_t answered;
+};
+extern const struct cat_table cat_receipts;
 
 extern const struct cat_table *const cat_tables[];	/* all of them; NULL at the end */
 
