@@ -30,6 +30,7 @@
 #include "formats/fmt_listing.h"
 
 #define UNITS_MAX	32u
+#define UNITS_FEW	24u	/* so few, and a waiting walker goes on */
 #define UNIT_PIECES	512u
 #define UNIT_DIRS	16u
 #define UNIT_BYTES	(1u << 20)
@@ -113,7 +114,8 @@ struct piece {
 	struct base_place place;	/* READY: where its spill chunks stand */
 	/* SMALL, when read */
 	uint8_t *data;
-	uint32_t len, cut;
+	uint32_t len;
+	uint32_t cut;		/* a keyed hash of its content: may a bundle end behind it? */
 	struct bundle *bundle;
 	uint32_t offset;
 };
@@ -124,12 +126,12 @@ struct unit {
 	struct unit *next;
 	enum unit_state state;
 	unsigned n, ndirs;
-	struct piece pieces[UNIT_PIECES];
 	struct slab slab;
 	uint64_t small_bytes;
 	struct walk_dir *dirs[UNIT_DIRS];
 	struct big_file *big;	/* then the unit is pieces[0] alone */
 	bool entered;		/* taken into the order thread's hands */
+	struct piece pieces[];	/* UNIT_PIECES, or 1 of a big file; only the first n are set */
 };
 
 /* Pending items of the log, waiting for their packs. */
@@ -154,7 +156,9 @@ struct engine {
 	struct job *job;
 
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	pthread_cond_t changed;		/* the order thread waits for it */
+	pthread_cond_t work;		/* workers wait for it */
+	pthread_cond_t room;		/* the walker waits for it */
 	uint64_t tick;			/* counts every change, so that no waking is lost */
 	struct unit *first, *last;	/* in listing order, not yet out */
 	unsigned nunits;
@@ -169,12 +173,29 @@ struct engine {
 	atomic_uint_fast64_t read_bytes;
 };
 
-/* Something changed: wake whoever waits.  The lock is held. */
+/* Something changed that the order thread wants to know.  The lock is held here and in the two that follow. */
 static inline void
 engine_tick(struct engine *g)
 {
 	g->tick++;
-	pthread_cond_broadcast(&g->changed);
+	pthread_cond_signal(&g->changed);
+}
+
+/* There is one thing more to do for a worker. */
+static inline void
+engine_tick_work(struct engine *g)
+{
+	engine_tick(g);
+	pthread_cond_signal(&g->work);
+}
+
+/* It ends, well or not: wake everybody. */
+static inline void
+engine_tick_all(struct engine *g)
+{
+	engine_tick(g);
+	pthread_cond_broadcast(&g->work);
+	pthread_cond_broadcast(&g->room);
 }
 
 /* The first failure ends the build; safe from any thread. */

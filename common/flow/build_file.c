@@ -104,6 +104,26 @@ count_read(struct engine *g, uint64_t n, unsigned files)
 }
 
 /*
+ * Read a file of ${size} bytes, and one more if there is one, but not more
+ * than ${cap}.  As many bytes as its size is what nearly every file gives: that
+ * is its end then if a later fstat says so too, and it is not asked again.
+ */
+static ssize_t
+whole_read(int fd, uint8_t *buf, size_t size, size_t cap)
+{
+	size_t want = size < cap ? size + 1 : cap;
+	ssize_t got = io->pread(fd, buf, want, 0), more;
+
+	if (got == (ssize_t)size || got == (ssize_t)want)
+		return got;
+	if (got == -1 && errno != EINTR)
+		return -1;
+	got = got > 0 ? got : 0;
+	more = io_read_full(fd, buf + got, want - (size_t)got, (off_t)got);
+	return more == -1 ? -1 : got + more;
+}
+
+/*
  * Read one small file whole into the unit.  A file that grew past a bundle's
  * largest is read up to there and flagged: the next backup takes it as it is.
  */
@@ -124,8 +144,7 @@ small_read(struct worker *w, struct unit *u, struct piece *p, int fd, struct err
 			file_unreadable(w->g, p, errno, "is not a regular file any more");
 			return 0;
 		}
-		if ((n = io_read_full(fd, w->buf, (size_t)first.st_size < cap ? (size_t)first.st_size + 1 : cap, 0)) == -1 ||
-		    io->fstat(fd, &after) != 0) {
+		if ((n = whole_read(fd, w->buf, (size_t)first.st_size, cap)) == -1 || io->fstat(fd, &after) != 0) {
 			file_unreadable(w->g, p, errno, "cannot be read");
 			return 0;
 		}
@@ -388,7 +407,8 @@ big_release(struct worker *w, struct big_file *b, bool eof)
 	pthread_mutex_lock(&w->g->lock);
 	b->busy = false;
 	b->eof = eof;
-	engine_tick(w->g);
+	if (!eof)
+		engine_tick_work(w->g);
 	pthread_mutex_unlock(&w->g->lock);
 }
 

@@ -27,7 +27,7 @@ bundle_close(struct order *o)
 	else
 		g->tasks = b;
 	g->tasks_last = b;
-	engine_tick(g);
+	engine_tick_work(g);
 	pthread_mutex_unlock(&g->lock);
 }
 
@@ -240,8 +240,8 @@ units_out(struct order *o, struct err *e)
 		pthread_mutex_lock(&g->lock);
 		if ((g->first = u->next) == NULL)
 			g->last = NULL;
-		g->nunits--;
-		engine_tick(g);
+		if (--g->nunits == UNITS_FEW)
+			pthread_cond_signal(&g->room);
 		pthread_mutex_unlock(&g->lock);
 		unit_free(u);
 		o->piece = 0;

@@ -75,7 +75,7 @@ engine_fail(struct engine *g, const struct err *e)
 		g->failed = true;
 		g->err = *e;
 	}
-	engine_tick(g);
+	engine_tick_all(g);
 	pthread_mutex_unlock(&g->lock);
 }
 

@@ -49,7 +49,7 @@ unit_push(struct walking *w)
 		return 0;
 	pthread_mutex_lock(&g->lock);
 	while (!g->failed && !g->ending && g->nunits >= UNITS_MAX)
-		pthread_cond_wait(&g->changed, &g->lock);
+		pthread_cond_wait(&g->room, &g->lock);
 	if (g->failed || g->ending) {
 		rc = -1;
 	} else {
@@ -61,7 +61,7 @@ unit_push(struct walking *w)
 			g->first = u;
 		g->last = u;
 		g->nunits++;
-		engine_tick(g);
+		engine_tick_work(g);
 	}
 	pthread_mutex_unlock(&g->lock);
 	if (rc != 0)
@@ -78,10 +78,11 @@ piece_new(struct walking *w, enum piece_kind kind, struct err *e)
 	if (w->u != NULL && (w->u->n == UNIT_PIECES || w->u->small_bytes >= UNIT_BYTES) && unit_push(w) != 0)
 		return NULL;
 	if (w->u == NULL) {
-		if ((w->u = calloc(1, sizeof(*w->u))) == NULL) {
+		if ((w->u = malloc(sizeof(*w->u) + (kind == PIECE_BIG ? 1 : UNIT_PIECES) * sizeof(*p))) == NULL) {
 			err_errno(e, "walk");
 			return NULL;
 		}
+		memset(w->u, 0, sizeof(*w->u));
 		w->path = view_of(w->dirbuf, w->dirlen);
 		if (!slab_view(&w->u->slab, &w->path)) {
 			err_errno(e, "walk");
@@ -89,6 +90,7 @@ piece_new(struct walking *w, enum piece_kind kind, struct err *e)
 		}
 	}
 	p = &w->u->pieces[w->u->n++];
+	memset(p, 0, sizeof(*p));
 	p->kind = kind;
 	p->path = w->path;
 	return p;
@@ -394,7 +396,7 @@ engine_walk(void *arg)
 		engine_fail(g, &e);
 	pthread_mutex_lock(&g->lock);
 	g->walked = true;
-	engine_tick(g);
+	engine_tick_all(g);
 	pthread_mutex_unlock(&g->lock);
 	walking_free(w);
 }

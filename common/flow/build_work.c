@@ -97,7 +97,7 @@ work_take(struct engine *g, struct bundle **b, struct unit **u)
 		}
 		if (g->ending)
 			break;
-		pthread_cond_wait(&g->changed, &g->lock);
+		pthread_cond_wait(&g->work, &g->lock);
 	}
 	pthread_mutex_unlock(&g->lock);
 	return got;
