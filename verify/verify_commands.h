@@ -14,5 +14,6 @@ int verify_disk_cmd(struct args *a, struct err *e);
 int verify_vault_cmd(struct args *a, struct err *e);
 int verify_snapshot_cmd(struct args *a, struct err *e);
 int verify_label_cmd(struct args *a, struct err *e);
+int verify_custody_cmd(struct args *a, struct err *e);
 
 #endif

@@ -7,6 +7,7 @@ static const struct cmd cmds[] = {
 	{ "snapshot", "SNAP --from DISK|VAULT --against PATH", "compare a snapshot with what is on this computer",
 	    verify_snapshot_cmd },
 	{ "label", "DISK", "what a disk says it is", verify_label_cmd },
+	{ "custody", "FILE|DIR|DISK...", "who did what to an image, and whether the log is whole", verify_custody_cmd },
 };
 
 int

@@ -1,4 +1,4 @@
-/* Snapshots, index and custody on a disk. */
+/* Snapshots and index on a disk. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +10,6 @@
 #include "common/base/file.h"
 #include "common/base/io.h"
 #include "common/crypto/hash.h"
-#include "common/crypto/sign.h"
 #include "common/disk/image_dir.h"
 #include "common/flow/disk_write.h"
 
@@ -281,59 +280,4 @@ disk_write_index(int imagefd, struct state *s, const struct image_state *im, str
 	buf_release(&o->buf);
 	free(o);
 	return rc;
-}
-
-/* --- custody --- */
-
-/* The newest custody record in the state: its number and digest. */
-static int
-custody_last(int fd, uint32_t *number, uint8_t digest[DIGEST_LEN], struct err *e)
-{
-	char **names, path[64];
-	uint8_t *bytes;
-	size_t n, len;
-
-	*number = 0;
-	memset(digest, 0, DIGEST_LEN);
-	if (dir_make(fd, "custody", 0700, e) != 0 || dir_list(fd, "custody", &names, &n, e) != 0)
-		return -1;
-	while (n > 0 && (strlen(names[n - 1]) != 8 || strspn(names[n - 1], "0123456789") != 8))
-		free(names[--n]);
-	if (n == 0) {
-		dir_list_free(names, n);
-		return 0;
-	}
-	snprintf(path, sizeof(path), "custody/%s", names[n - 1]);
-	*number = (uint32_t)strtoul(names[n - 1], NULL, 10);
-	dir_list_free(names, n);
-	if (file_read(fd, path, SMALL_STATEMENT_MAX, &bytes, &len, e) != 0)
-		return -1;
-	hash_once(bytes, len, digest);
-	free(bytes);
-	return 0;
-}
-
-int
-custody_add(struct state *s, const struct image_state *im, int imagefd, unsigned event, uint32_t disk, const char *note, struct err *e)
-{
-	struct custody c = { .event = (uint8_t)event, .disk = disk, .time = io_now_ns() };
-	char path[64];
-	struct buf b;
-	int rc;
-
-	memcpy(c.image_id, im->begin.image_id, ID_LEN);
-	memcpy(c.signer_id, s->id.machine_id, ID_LEN);
-	memcpy(c.signer_pub, s->machine_pub, SIGN_PUB_LEN);
-	snprintf(c.note, sizeof(c.note), "%s", note);
-	if (custody_last(im->fd, &c.number, c.previous, e) != 0)
-		return err_during(e, "custody log");
-	c.number++;
-	buf_init(&b);
-	snprintf(path, sizeof(path), "custody/%08u", c.number);
-	if ((rc = statement_make(&custody_schema, &c, s->sign_secret, &b, e)) == 0)
-		rc = file_put_new(im->fd, path, b.p, b.len, 0600, e);
-	if (rc == 0 && imagefd != -1 && dir_make(imagefd, "custody", 0755, e) == 0)
-		rc = file_replace(imagefd, path, b.p, b.len, 0644, e);
-	buf_release(&b);
-	return rc != 0 ? err_during(e, "custody log") : 0;
 }

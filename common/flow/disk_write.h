@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/flow/custody.h"
 #include "common/flow/image_state.h"
 #include "common/flow/state.h"
 
@@ -71,8 +72,5 @@ int disk_write_twice(int imagefd, const char *first, const char *second, const v
  */
 int disk_read_back(int imagefd, struct state *s, const struct image_state *im, const struct image_disk *d, bool with_snapshot,
     unsigned workers, bool *from_medium, struct err *e);
-
-/* A custody record of this machine: appended on disk (where ${imagefd} != -1) and in the state. */
-int custody_add(struct state *s, const struct image_state *im, int imagefd, unsigned event, uint32_t disk, const char *note, struct err *e);
 
 #endif
