@@ -271,7 +271,7 @@ held_load(struct build *b, struct err *e)
 static int
 seen_open(struct build *b, struct err *e)
 {
-	size_t memory = b->o->memory, other = PACK_SINK_MEMORY + (80u << 20) + b->workers * (size_t)(8u << 20);
+	size_t memory = b->o->memory, other = pack_sink_memory(1) + (80u << 20) + b->workers * (size_t)(8u << 20);
 
 	if (dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1)
 		return -1;

@@ -165,9 +165,11 @@ static int
 sink_make(struct reading *rd, struct err *e)
 {
 	struct build *b = rd->b;
-	struct pack_sink_options o = { .imagefd = b->imagefd, .disk_name = b->disk_name, .disk = b->d->label.disk,
-	    .first_pack = b->d->next_pack, .plain_rename = 1, .keys = b->k, .maker = b->s->id.machine_id,
+	struct pack_sink_options o = { .ndisks = 1, .keys = b->k, .maker = b->s->id.machine_id,
 	    .secret = b->s->sign_secret, .journal = b->j, .seen = b->seen };
+
+	o.disks[0] = (struct sink_disk){ .imagefd = b->imagefd, .number = b->d->label.disk, .next_pack = b->d->next_pack };
+	memcpy(o.disks[0].name, b->disk_name, sizeof(o.disks[0].name));
 
 	return (rd->g.sink = pack_sink_new(&o, e)) == NULL ? -1 : 0;
 }

@@ -2,14 +2,15 @@
 #define SAMARA_FLOW_PACK_SINK_H
 
 /*
- * Where a build's chunks become packs on a disk.  Workers claim ids, hand over
- * what is new, compressed and padded; whoever fills a pack seals it; one
- * thread writes packs in order, publishes them in batches (64 packs or 10
- * seconds: written, synced, renamed, directories synced) and then says so in
- * the journal.  Packs are counted from 1 by sequence; `durable` is the highest
- * sequence below which every pack is published and in the journal.
+ * Where a build's chunks become packs on disks.  Workers claim ids, hand over
+ * what is new, compressed and padded; whoever fills a pack seals it; a thread
+ * for each disk that is written takes packs in order, publishes them in
+ * batches (64 packs or 10 seconds: written, synced, renamed, directories
+ * synced) and then says so in the journal.  Packs are counted from 1 by
+ * sequence; `durable` is the highest sequence below which every pack is
+ * published and in the journal.
  *
- * Memory: PACK_SINK_MEMORY and 40 bytes for each chunk not yet durable.
+ * Memory: pack_sink_memory() and 40 bytes for each chunk not yet durable.
  */
 
 #include <stdint.h>
@@ -19,24 +20,50 @@
 
 struct err;
 struct journal;
+struct pack_info;
 struct pack_sink;
 struct seen;
 
 #define PACK_SINK_BATCH		64u	/* packs published together, at most */
-#define PACK_SINK_MEMORY	((size_t)9 * PACK_LEN_MAX)
+#define PACK_SINK_DISKS		16u	/* written at the same time, at most */
+
+/* A disk that is written. */
+struct sink_disk {
+	int imagefd;			/* samara/IMAGE on the disk, borrowed */
+	uint32_t number;		/* of the disk */
+	uint32_t next_pack;		/* number of the next pack file */
+	char name[16];			/* "RM4K-1", for messages */
+};
+
+/*
+ * Who knows the disks.  Called by the thread that writes ${d}, never by two
+ * for one disk; for different disks at once.
+ */
+struct sink_calls {
+	/* May a pack like this one still go onto the disk?  0 yes, 1 the disk is full, -1 with ${e}. */
+	int (*room)(void *arg, const struct sink_disk *d, const struct pack_info *next, struct err *e);
+	/*
+	 * The disk is full; all that was written on it is published and in the
+	 * journal.  0 with another in ${d}; 1 there is none, and as this was not
+	 * ${last} of those being written, the others go on; -1 with ${e}.
+	 */
+	int (*full)(void *arg, struct sink_disk *d, int last, struct err *e);
+	void *arg;
+};
 
 struct pack_sink_options {
-	int imagefd;			/* samara/IMAGE on the disk, borrowed */
-	const char *disk_name;		/* "RM4K-1", for messages */
-	uint32_t disk;			/* its number */
-	uint32_t first_pack;		/* number of the next pack file */
-	int plain_rename;		/* the file system has neither RENAME_NOREPLACE nor link */
+	struct sink_disk disks[PACK_SINK_DISKS];
+	unsigned ndisks;		/* 1: one after the other; more: all at the same time */
+	const struct sink_calls *calls;	/* NULL: the disks have room for all */
 	const struct domain_keys *keys;
 	const uint8_t *maker;		/* machine id */
 	const uint8_t *secret;		/* its Ed25519 secret */
 	struct journal *journal;
 	struct seen *seen;		/* ids held or written already */
 };
+
+/* Bytes of memory that a sink for ${ndisks} disks takes. */
+size_t pack_sink_memory(unsigned ndisks);
 
 struct pack_sink *pack_sink_new(const struct pack_sink_options *o, struct err *e);
 
@@ -76,7 +103,7 @@ void pack_sink_totals(struct pack_sink *s, struct pack_sink_totals *t);
 
 /**
  * pack_sink_stop(s, e):
- * End the writer's thread: after a flush (drop = 0), or leaving what is not
+ * End the writers' threads: after a flush (drop = 0), or leaving what is not
  * durable (drop = 1); temporary files are removed.  Then only free.
  */
 int pack_sink_stop(struct pack_sink *s, int drop, struct err *e);

@@ -45,11 +45,11 @@ struct place {
 static void
 place_sink(struct place *p)
 {
-	struct pack_sink_options o = { .disk_name = "RM4K-1", .disk = 1, .first_pack = 1 };
+	struct pack_sink_options o = { .ndisks = 1 };
 	struct err e;
 
 	err_clear(&e);
-	o.imagefd = p->dir;
+	o.disks[0] = (struct sink_disk){ .imagefd = p->dir, .number = 1, .next_pack = 1, .name = "RM4K-1" };
 	o.keys = p->keys;
 	o.maker = p->maker;
 	o.secret = p->secret;
