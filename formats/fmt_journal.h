@@ -37,13 +37,13 @@ enum journal_type {
 	JOURNAL_REOPENED = 16,	/* it turned up */
 	JOURNAL_HANDED_OFF = 17,	/* the answer to a whole receipt, encoded */
 	JOURNAL_OPTIONS = 18,	/* journal_options: what a build was asked for beside its beginning */
-	JOURNAL_TYPE_MAX = 18
+	JOURNAL_GROUP = 19,	/* disk u32 | group u32: read back, and its parity is durable and was read back too */
+	JOURNAL_TYPE_MAX = 19
 };
 
 /* JOURNAL_OPTIONS: parity u8 (percent) | flags u8 (JO_*) | zero u16 | reserve u64 (bytes to leave free on each disk). */
 #define JOURNAL_OPTIONS_LEN	12
 #define JO_SPREAD		1u
-#define PARITY_PERCENT_MAX	20u
 #define PARITY_DEFAULT		5u	/* where no options are recorded */
 struct journal_options {
 	uint8_t parity;

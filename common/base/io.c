@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -88,6 +90,12 @@ real_random(void *buf, size_t n)
 	return 0;
 }
 
+static int
+real_flush_device(int fd)
+{
+	return ioctl(fd, BLKFLSBUF, 0);
+}
+
 static const struct io_ops real = {
 	.open = real_open,
 	.openat2 = real_openat2,
@@ -98,6 +106,7 @@ static const struct io_ops real = {
 	.pwrite = pwrite,
 	.lseek = lseek,
 	.fsync = fsync,
+	.flush_device = real_flush_device,
 	.ftruncate = ftruncate,
 	.fallocate = fallocate,
 	.fstat = fstat,

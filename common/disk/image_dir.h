@@ -20,6 +20,8 @@ struct err;
 
 void image_name_pack(char out[IMAGE_NAME_MAX], uint32_t number);		/* packs/0000/00000000.pk */
 void image_name_pack_dir(char out[IMAGE_NAME_MAX], uint32_t number);		/* packs/0000 */
+void image_name_parity(char out[IMAGE_NAME_MAX], uint32_t number);		/* parity/0000/00000000.pp */
+void image_name_parity_dir(char out[IMAGE_NAME_MAX], uint32_t number);	/* parity/0000 */
 void image_name_index(char out[IMAGE_NAME_MAX], int copy, unsigned part);	/* index/p0000, index2/p0000 */
 void image_name_envelope(char out[IMAGE_NAME_MAX], int copy, uint32_t n);	/* snap/00000000.env: n-th of the image */
 void image_name_refs(char out[IMAGE_NAME_MAX], int copy, uint32_t n, unsigned part);	/* snap/00000000.r00 (part < 100) */

@@ -22,6 +22,18 @@ image_name_pack_dir(char out[IMAGE_NAME_MAX], uint32_t number)
 }
 
 void
+image_name_parity(char out[IMAGE_NAME_MAX], uint32_t number)
+{
+	snprintf(out, IMAGE_NAME_MAX, "parity/%04u/%08u.pp", number / PACKS_PER_DIR, number);
+}
+
+void
+image_name_parity_dir(char out[IMAGE_NAME_MAX], uint32_t number)
+{
+	snprintf(out, IMAGE_NAME_MAX, "parity/%04u", number / PACKS_PER_DIR);
+}
+
+void
 image_name_index(char out[IMAGE_NAME_MAX], int copy, unsigned part)
 {
 	snprintf(out, IMAGE_NAME_MAX, "index%s/p%04u", second(copy), part);

@@ -19,6 +19,7 @@
 #include "common/flow/build_run.h"
 #include "common/pack/chunk_open.h"
 #include "common/pack/pack_view.h"
+#include "formats/fmt_parity.h"
 
 static int
 statement_write(struct build *b, struct disk_statement *st, struct err *e)
@@ -59,6 +60,9 @@ build_close_disk(struct build *b, struct err *e)
 	io->close(snaps);
 	if (rc == 0)
 		rc = disk_write_index(b->imagefd, b->s, b->im, &st, e);
+	/* Only what was read back is coded. */
+	st.parity_percent = b->o->no_read_back || (g->flags & JB_NO_READ_BACK) != 0 ? 0 : b->im->options.parity;
+	st.parity_groups = parity_groups(st.packs, st.parity_percent);
 	if (rc == 0)
 		rc = statement_write(b, &st, e);
 	if (rc == 0)
@@ -74,7 +78,7 @@ build_check_disk(struct build *b, struct err *e)
 	int rc;
 
 	progress_start("read back", b->im->pack_bytes);
-	rc = disk_read_back(b->imagefd, b->s, b->im, b->d, true, b->workers, &medium, e);
+	rc = disk_read_back(b->imagefd, b->s, b->im, b->d, true, b->j, b->workers, &medium, e);
 	progress_end();
 	if (rc != 0)
 		return err_during(e, "disk %s", b->disk_name);

@@ -1,7 +1,6 @@
 /* Nothing is released before it was read back from the medium. */
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,149 +8,10 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
-#include "common/base/progress.h"
-#include "common/base/queue.h"
-#include "common/base/stop.h"
 #include "common/crypto/hash.h"
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
-#include "common/flow/disk_write.h"
-#include "common/pack/pack_view.h"
-
-#define BLOCK		4096u
-#define READ_CAP	(PACK_LEN_MAX + BLOCK)
-#define FUSE_MAGIC	0x65735546
-
-/* A pack as it was meant to be written. */
-struct expected {
-	uint32_t number, file_len, table_len;
-	uint8_t bytes[];		/* table, footer */
-};
-
-struct read_back {
-	int imagefd;
-	struct state *s;
-	const struct image_state *im;
-	const struct image_disk *d;
-	struct queue *queue;
-	pthread_mutex_t lock;
-	bool with_snapshot, from_medium, failed;
-	struct err err;
-};
-
-static void
-read_back_fail(struct read_back *r, const struct err *e)
-{
-	pthread_mutex_lock(&r->lock);
-	if (!r->failed)
-		r->err = *e;
-	r->failed = true;
-	pthread_mutex_unlock(&r->lock);
-	queue_close(r->queue);
-}
-
-/* Past the cache where the file system lets us; notes where it does not. */
-static void
-go_direct(struct read_back *r, int fd)
-{
-	struct statfs fs;
-
-	(void)io->fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	if (io->fcntl_int(fd, F_SETFL, O_RDONLY | O_DIRECT) == 0 && io->fstatfs(fd, &fs) == 0 && fs.f_type != FUSE_MAGIC)
-		return;
-	pthread_mutex_lock(&r->lock);
-	r->from_medium = false;
-	pthread_mutex_unlock(&r->lock);
-}
-
-static int
-pack_compare(struct read_back *r, const struct expected *x, const uint8_t *in, size_t len, struct err *e)
-{
-	struct pack_view v;
-	struct pack_row row;
-	const char *why;
-	size_t at = PACK_HEAD_LEN;
-
-	if (len != x->file_len || memcmp(in + len - x->table_len - PACK_FOOT_LEN, x->bytes, (size_t)x->table_len + PACK_FOOT_LEN) != 0)
-		return err_set(e, ERR_MEDIUM, "pack %u comes back with another table", x->number);
-	if (pack_view_bytes(&v, in, len, r->s->id.machine_id, r->s->machine_pub, e) != 0)
-		return err_set(e, ERR_MEDIUM, "pack %u comes back damaged", x->number);
-	for (uint32_t i = 0; i < v.table.count; i++) {
-		pack_table_row(&v.table, i, &row);
-		if ((why = pack_frame_check(&row, in + at, v.table.head.domain_id, PACK_FULL)) != NULL)
-			return err_set(e, ERR_MEDIUM, "pack %u comes back damaged at byte %zu: %s", x->number, at, why);
-		at += row.len;
-	}
-	progress_add(len, 1);
-	return 0;
-}
-
-static int
-pack_read_back(struct read_back *r, const struct expected *x, uint8_t *buf, struct err *e)
-{
-	char name[IMAGE_NAME_MAX];
-	uint64_t len;
-	ssize_t n;
-	int fd;
-
-	image_name_pack(name, x->number);
-	if ((fd = image_file_open(r->imagefd, name, &len, e)) == -1)
-		return -1;
-	go_direct(r, fd);
-	n = len > PACK_LEN_MAX ? -1 : io_read_full(fd, buf, READ_CAP, 0);
-	if (n == -1)
-		err_set(e, ERR_MEDIUM, "pack %u cannot be read back: %s", x->number, len > PACK_LEN_MAX ? "too long" : strerror(errno));
-	io->close(fd);
-	return n == -1 ? -1 : pack_compare(r, x, buf, (size_t)n, e);
-}
-
-static void
-read_back_worker(void *arg)
-{
-	struct read_back *r = arg;
-	uint8_t *buf = aligned_alloc(BLOCK, READ_CAP);
-	struct expected *x;
-	struct err e;
-
-	err_clear(&e);
-	if (buf == NULL) {
-		err_set(&e, ERR_MEMORY, "no memory to read the disk back");
-		read_back_fail(r, &e);
-		return;
-	}
-	while ((x = queue_get(r->queue)) != NULL) {
-		if (pack_read_back(r, x, buf, &e) != 0)
-			read_back_fail(r, &e);
-		free(x);
-	}
-	free(buf);
-}
-
-static int
-expect_pack(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
-    uint32_t table_len, const uint8_t *foot, struct err *e)
-{
-	struct read_back *r = arg;
-	struct expected *x;
-
-	(void)t;
-	if (disk != r->d->label.disk)
-		return 0;
-	if (stop_check(e) != 0)
-		return -1;
-	if ((x = malloc(sizeof(*x) + table_len + PACK_FOOT_LEN)) == NULL)
-		return err_errno(e, "read back");
-	x->number = number;
-	x->file_len = file_len;
-	x->table_len = table_len;
-	memcpy(x->bytes, table, table_len);
-	memcpy(x->bytes + table_len, foot, PACK_FOOT_LEN);
-	if (queue_put(r->queue, x) != 0) {
-		free(x);
-		return -1;		/* a worker failed: its error counts */
-	}
-	return 0;
-}
+#include "common/flow/read_back.h"
 
 /* The digest of an open file; ${buf} is aligned and PACK_LEN_MAX long.  0, or -1 with errno. */
 static int
@@ -179,9 +39,10 @@ file_digest(struct read_back *r, const char *name, uint8_t *buf, uint8_t digest[
 
 	if (fd == -1)
 		return -1;
-	go_direct(r, fd);
+	medium_open(&r->medium, fd);
 	if (fd_digest(fd, buf, digest) != 0)
 		rc = err_set(e, ERR_MEDIUM, "%s cannot be read back: %s", name, strerror(errno));
+	medium_count(&r->medium, len);
 	io->close(fd);
 	return rc;
 }
@@ -265,7 +126,7 @@ static int
 rest_read_back(struct read_back *r, struct err *e)
 {
 	static const char *const labels[2] = { "label", "label2" }, *const statements[2] = { "stmt", "stmt2" };
-	uint8_t *buf = aligned_alloc(BLOCK, PACK_LEN_MAX);
+	uint8_t *buf = aligned_alloc(READ_BLOCK, PACK_LEN_MAX);
 	int rc;
 
 	if (buf == NULL)
@@ -282,34 +143,53 @@ rest_read_back(struct read_back *r, struct err *e)
 	return rc;
 }
 
+/* Told a pack of the journal. */
+static int
+expect_pack(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
+    uint32_t table_len, const uint8_t *foot, struct err *e)
+{
+	struct read_back *r = arg;
+	struct pack_foot f;
+
+	(void)t;
+	(void)table;
+	(void)table_len;
+	if (disk != r->d->label.disk)
+		return 0;
+	if (r->n == r->d->packs || pack_foot_decode(&f, foot, PACK_FOOT_LEN) != FMT_OK)
+		return err_set(e, ERR_STATE, "a pack in the journal is damaged");
+	r->packs[r->n].number = number;
+	r->packs[r->n].file_len = file_len;
+	memcpy(r->packs[r->n++].id, f.pack_id, DIGEST_LEN);
+	return 0;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	const struct read_back_pack *x = a, *y = b;
+
+	return (x->number > y->number) - (x->number < y->number);
+}
+
 int
 disk_read_back(int imagefd, struct state *s, const struct image_state *im, const struct image_disk *d, bool with_snapshot,
-    unsigned workers, bool *from_medium, struct err *e)
+    struct journal *j, unsigned workers, bool *from_medium, struct err *e)
 {
-	struct read_back r = { .imagefd = imagefd, .s = s, .im = im, .d = d, .with_snapshot = with_snapshot, .from_medium = true };
-	struct pool *pool = NULL;
-	struct expected *x;
-	int rc = -1;
+	struct read_back r = { .imagefd = imagefd, .s = s, .im = im, .d = d, .with_snapshot = with_snapshot, .j = j,
+	    .workers = workers };
+	int rc;
 
-	err_clear(&r.err);
-	pthread_mutex_init(&r.lock, NULL);
-	if ((r.queue = queue_new(16, e)) != NULL && (pool = pool_start(workers, read_back_worker, &r, e)) != NULL) {
-		rc = image_packs(s, im, expect_pack, &r, e);
-		queue_close(r.queue);
-		pool_wait(pool);
-		if (r.failed) {
-			*e = r.err;
-			rc = -1;
-		}
-		if (rc == 0)
+	*from_medium = false;
+	if ((r.packs = calloc((size_t)d->packs + 1, sizeof(*r.packs))) == NULL)
+		return err_set(e, ERR_MEMORY, "no memory to read the disk back");
+	if ((rc = image_packs(s, im, expect_pack, &r, e)) == 0) {
+		qsort(r.packs, r.n, sizeof(*r.packs), by_number);
+		medium_begin(&r.medium, imagefd);
+		if ((rc = read_back_packs(&r, e)) == 0)
 			rc = rest_read_back(&r, e);
+		*from_medium = medium_end(&r.medium);
 	}
-	if (r.queue != NULL) {
-		while ((x = queue_try(r.queue)) != NULL)
-			free(x);
-		queue_free(r.queue);
-	}
-	pthread_mutex_destroy(&r.lock);
-	*from_medium = r.from_medium;
+	free(r.packs);
 	return rc != 0 ? err_during(e, "read back") : 0;
 }

@@ -111,6 +111,19 @@ take_read_back(struct image_state *im, struct fmt_view v, struct err *e)
 }
 
 static int
+take_group(struct image_state *im, struct fmt_view v, struct err *e)
+{
+	struct image_disk *d;
+
+	if (v.len != 8)
+		return err_set(e, ERR_STATE, "a record of a parity group is damaged");
+	if ((d = disk_known(im, le32_get(v.p), e)) == NULL)
+		return -1;
+	d->groups_done = le32_get(v.p + 4) + 1;
+	return 0;
+}
+
+static int
 take_replaced(struct image_state *im, struct fmt_view v, struct err *e)
 {
 	struct image_disk *old, *new = NULL;
@@ -199,6 +212,8 @@ take_record(struct image_state *im, unsigned type, struct fmt_view v, struct err
 		return keep_statement(&envelope_schema, &im->envelope, v, &im->envelope_bytes, &im->envelope_len, e);
 	case JOURNAL_CLOSED:
 		return take_closed(im, v, e);
+	case JOURNAL_GROUP:
+		return take_group(im, v, e);
 	case JOURNAL_READ_BACK:
 		return take_read_back(im, v, e);
 	case JOURNAL_MANIFEST:

@@ -22,6 +22,7 @@ struct image_disk {
 	uint8_t *statement_bytes;
 	size_t statement_len;
 	bool read_back;			/* or excused from it, in the custody log */
+	uint32_t groups_done;		/* of parity, read back and coded */
 	bool gone;			/* given up: its packs count no more */
 	uint32_t replaces;		/* number of the disk in whose place it stands; 0: none */
 	uint32_t packs, next_pack;	/* number of its next pack file */

@@ -30,6 +30,7 @@ floors() {
 		home["sqlite3"] = "common/catalog"
 		home["archive"] = home["archive_entry"] = "common/walk"
 		home["jansson"] = "common/base"
+		home["isa-l"] = "common/pack"
 		home["blkid"] = home["libmount"] = "common/disk"
 
 		split("assert inttypes limits stdalign stdbool stddef stdint string", w, " ")
