@@ -34,7 +34,8 @@ emit_result(const struct ingest_result *r)
 	out_u64(j, "disk", r->disk);
 	out_name(j, "machine", r->machine_name, strlen(r->machine_name));
 	out_bool(j, "unclaimed", r->unclaimed);
-	if (r->unclaimed)
+	out_bool(j, "refused", r->refused);
+	if (r->unclaimed || r->refused)
 		out_str(j, "why", r->why);
 	out_str(j, "manifest", r->manifest);
 	out_u64(j, "packs", r->packs);
@@ -121,42 +122,17 @@ image_done(void *arg, const struct ingest_result *r)
 	t->unclaimed += (uint64_t)r->unclaimed;
 	if (r->unclaimed)
 		print_unclaimed(t, r);
+	else if (r->refused)
+		out_text("%s-%u  refused: %s.  Nothing of it entered the vault.\n", r->short_name, r->disk, r->why);
 	else
 		print_done(t, r);
 	emit_result(r);
 	if (r->chunks_bad > 0 || r->damage > 0)
 		t->exit = EXIT_DAMAGE;
+	else if (r->refused && t->exit == 0)
+		t->exit = err_exit(ERR_RULE);
 	else if ((r->unclaimed || r->gap > 0) && t->exit == 0)
 		t->exit = EXIT_NOT_ALL;
-}
-
-/* The vault that the operands name, or the one that the first disk's label names. */
-static struct vault *
-find_vault(const struct args *a, size_t *first, struct err *e)
-{
-	const char *path = getenv("SAMARA_VAULT");
-	static char found[4096];
-	uint8_t id[ID_LEN];
-
-	*first = 0;
-	if (a->n > 0 && import_is_vault(a->operands[0])) {
-		path = a->operands[0];
-		*first = 1;
-	} else if (path == NULL || *path == '\0') {
-		if (a->n == 0) {
-			(void)err_set(e, ERR_USAGE, "no disk was named");
-			return NULL;
-		}
-		if (ingest_vault_of(a->operands[0], id, e) != 0 ||
-		    vault_find(import_vaults(), id, found, sizeof(found), e) != 0)
-			return NULL;
-		path = found;
-	}
-	if (a->n <= *first) {
-		(void)err_set(e, ERR_USAGE, "no disk was named");
-		return NULL;
-	}
-	return vault_open(path, 0, e);
 }
 
 static int
@@ -191,6 +167,7 @@ import_ingest(struct args *a, struct err *e)
 	struct ingest_options o = { .image = NULL };
 	struct told t = { .exit = 0 };
 	uint64_t jobs = 0;
+	const char *named;
 	size_t first;
 	const struct opt opts[] = {
 		{ "jobs", 'j', OPT_NUMBER, &jobs, "N", "threads that check; by default one a processor" },
@@ -204,7 +181,7 @@ import_ingest(struct args *a, struct err *e)
 		return rc < 0 ? -1 : 0;
 	if (jobs > 1024)
 		return err_set(e, ERR_USAGE, "--jobs takes a number up to 1024");
-	if ((v = find_vault(a, &first, e)) == NULL)
+	if (import_disks(a, &named, &first, e) != 0 || (v = import_vault_of_disk(named, a->operands[first], 0, e)) == NULL)
 		return -1;
 	o.jobs = (unsigned)jobs;
 	o.memory = a->memory;

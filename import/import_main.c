@@ -4,6 +4,7 @@
 static const struct cmd cmds[] = {
 	{ "create", "VAULT --name NAME [OPTION...]", "make a vault", import_create },
 	{ "credential", "VAULT [MACHINE] [OPTION...]", "a file that lets one machine register", import_credential },
+	{ "receive", "[VAULT] DISK... [--tracking T]", "look whose disks these are, and write down that they are here", import_receive },
 	{ "ingest", "[VAULT] DISK...", "take in what stands on disks", import_ingest },
 	{ "claim", "VAULT IMAGE", "admit an image that was not admitted by itself", import_claim },
 	{ "status", "[VAULT]", "what needs a hand, first", import_status },

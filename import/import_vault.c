@@ -6,6 +6,7 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
+#include "common/flow/ingest.h"
 #include "common/flow/vault.h"
 #include "common/store/store.h"
 #include "import/import_vault.h"
@@ -68,4 +69,37 @@ import_vault(const struct args *a, size_t others, const char **path, struct err 
 		return 0;
 	(void)err_set(e, ERR_USAGE, "no vault was named");
 	return err_next(e, "Name the vault's directory, or set SAMARA_VAULT to it.");
+}
+
+int
+import_disks(const struct args *a, const char **vault, size_t *first, struct err *e)
+{
+	const char *given = getenv("SAMARA_VAULT");
+
+	*first = 0;
+	*vault = NULL;
+	if (a->n > 0 && import_is_vault(a->operands[0])) {
+		*vault = a->operands[0];
+		*first = 1;
+	} else if (given != NULL && *given != '\0') {
+		*vault = given;
+	}
+	return a->n > *first ? 0 : err_set(e, ERR_USAGE, "no disk was named");
+}
+
+struct vault *
+import_vault_of_disk(const char *named, const char *disk, unsigned flags, struct err *e)
+{
+	char found[4096];
+	uint8_t id[ID_LEN];
+
+	if (named != NULL)
+		return vault_open(named, flags, e);
+	if (ingest_vault_of(disk, id, e) != 0)
+		return NULL;
+	if (vault_find(import_vaults(), id, found, sizeof(found), e) != 0) {
+		(void)err_during(e, "%s", disk);
+		return NULL;
+	}
+	return vault_open(found, flags, e);
 }

@@ -7,6 +7,7 @@
 
 struct args;
 struct err;
+struct vault;
 
 #define IMPORT_VAULTS	"/srv/samara"
 
@@ -24,5 +25,20 @@ int import_is_vault(const char *path);
  * (0 or 1) with ${path} (borrowed, or static memory), or -1 with ERR_USAGE.
  */
 int import_vault(const struct args *a, size_t others, const char **path, struct err *e);
+
+/**
+ * import_disks(a, vault, first, e):
+ * Of [VAULT] DISK...: the ${vault} that was named or that SAMARA_VAULT names
+ * (NULL: by each disk's label) and the ${first} operand that is a disk.  0, or
+ * -1 with ERR_USAGE.
+ */
+int import_disks(const struct args *a, const char **vault, size_t *first, struct err *e);
+
+/**
+ * import_vault_of_disk(named, disk, flags, e):
+ * Open the vault ${named}, or where that is NULL the one in the directory of
+ * vaults that the label of the first image on ${disk} names.  NULL with ${e}.
+ */
+struct vault *import_vault_of_disk(const char *named, const char *disk, unsigned flags, struct err *e);
 
 #endif

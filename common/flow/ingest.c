@@ -1,7 +1,7 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/err.h"
 #include "common/base/file.h"
@@ -11,44 +11,29 @@
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/ingest_job.h"
+#include "common/flow/vault_apply.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 
-static int
-disk_open(const char *path, struct err *e)
-{
-	struct err mine;
-	int fd;
-
-	err_clear(&mine);
-	if ((fd = dir_open(AT_FDCWD, path, &mine)) != -1)
-		return fd;
-	if (errno == ENOENT)
-		return err_set(e, ERR_NO_IMAGE, "there is no disk at %s", path);
-	if (errno == ENOTDIR) {
-		(void)err_set(e, ERR_TARGET, "%s is not a mounted directory", path);
-		return err_next(e, "Mount the disk, read-only will do, and name the directory where it is mounted.");
-	}
-	if (e != NULL)
-		*e = mine;
-	return -1;
-}
-
-/* In a transaction: this disk is here.  Recorded once. */
+/* In a transaction: this disk is here, and is being taken in.  Recorded once. */
 static int
 record_received(struct ingest *g, struct err *e)
 {
 	struct cat_disk d = { .number = g->st.disk };
-	int rc;
+	struct cat_image i;
+	int here, known;
 
 	memcpy(d.image_id, g->st.image_id, ID_LEN);
-	if ((rc = catalog_get(g->v->catalog, &cat_disks, &d, e)) < 0)
+	memcpy(i.id, g->st.image_id, ID_LEN);
+	if ((here = catalog_get(g->v->catalog, &cat_disks, &d, e)) < 0 ||
+	    (known = catalog_get(g->v->catalog, &cat_images, &i, e)) < 0)
 		return -1;
-	if (rc == 0 && d.state != DISK_EXPECTED)
+	here = here == 0 && d.state != DISK_EXPECTED;
+	if (here && known == 0 && !apply_image_waits(&i))
 		return 0;
 	if (vault_record_bytes(g->v, REC_IMAGE_RECEIVED, g->label, g->label_len, e) != 0)
 		return -1;
-	return vault_custody(g->v, g->st.image_id, CUSTODY_RECEIVED, g->st.disk, "", e);
+	return here ? 0 : vault_custody(g->v, g->st.image_id, CUSTODY_RECEIVED, g->st.disk, "", e);
 }
 
 static int
@@ -214,33 +199,29 @@ ingest_one(struct vault *v, int diskfd, const char *path, const char *short_name
 
 /* Every image on the disk, or the one that was named; those for other vaults are left alone. */
 static int
-ingest_images(struct vault *v, int diskfd, const char *path, const struct ingest_options *o, ingest_done_fn done,
-    void *arg, struct err *e)
+ingest_images(struct vault *v, const struct disk_place *p, const char *path, const struct ingest_options *o,
+    ingest_done_fn done, void *arg, struct err *e)
 {
 	struct ingest_result r;
-	char **names;
-	size_t n, taken = 0;
+	size_t taken = 0;
 	int rc = 0;
 
-	if (image_list(diskfd, &names, &n, e) != 0)
-		return err_during(e, "%s", path);
-	for (size_t i = 0; i < n && rc >= 0; i++) {
+	for (size_t i = 0; i < p->n && rc >= 0; i++) {
 		struct err mine;
 
-		if (o->image != NULL && strcasecmp(names[i], o->image) != 0)
+		if (o->image != NULL && strcasecmp(p->names[i], o->image) != 0)
 			continue;
 		err_clear(&mine);
-		if ((rc = ingest_one(v, diskfd, path, names[i], o, &r, &mine)) == 0) {
+		if ((rc = ingest_one(v, p->fd, path, p->names[i], o, &r, &mine)) == 0) {
 			taken++;
 			done(arg, &r);
 		} else {
-			if (rc == 1 && n > 1)
+			if (rc == 1 && p->n > 1)
 				say_info("%s", mine.msg);
 			if (e != NULL)
 				*e = mine;
 		}
 	}
-	dir_list_free(names, n);
 	if (rc < 0)
 		return -1;
 	if (taken == 0 && e != NULL && e->code == ERR_NONE)
@@ -254,32 +235,30 @@ int
 ingest_disk(struct vault *v, const char *path, const struct ingest_options *o, ingest_done_fn done, void *arg,
     struct err *e)
 {
-	int fd = disk_open(path, e), rc;
+	struct disk_place p;
+	int rc;
 
-	if (fd == -1)
+	if (disk_place_open(path, &p, e) != 0)
 		return -1;
-	rc = ingest_images(v, fd, path, o, done, arg, e);
-	(void)io->close(fd);
+	rc = ingest_images(v, &p, path, o, done, arg, e);
+	if (disk_place_close(&p, rc == 0 ? e : NULL) != 0)
+		rc = -1;
 	return rc;
 }
 
 int
 ingest_vault_of(const char *path, uint8_t vault_id[ID_LEN], struct err *e)
 {
+	struct disk_place p;
 	struct image_dir d;
-	char **names;
-	size_t n;
-	int fd = disk_open(path, e), rc = -1;
+	int rc;
 
-	if (fd == -1)
+	if (disk_place_open(path, &p, e) != 0)
 		return -1;
-	if (image_list(fd, &names, &n, e) == 0) {
-		if ((rc = image_dir_open(fd, names[0], &d, e)) == 0) {
-			memcpy(vault_id, d.label.vault_id, ID_LEN);
-			image_dir_close(&d);
-		}
-		dir_list_free(names, n);
+	if ((rc = image_dir_open(p.fd, p.names[0], &d, e)) == 0) {
+		memcpy(vault_id, d.label.vault_id, ID_LEN);
+		image_dir_close(&d);
 	}
-	(void)io->close(fd);
+	(void)disk_place_close(&p, NULL);
 	return rc == 0 ? 0 : err_during(e, "%s", path);
 }

@@ -29,6 +29,7 @@ struct ingest_result {
 	char machine_name[NAME_MAX_LEN + 1];
 	uint8_t image_id[ID_LEN];
 	int unclaimed;			/* nothing of it entered: ${why} */
+	int refused;			/* nor did it here: its image was cancelled, as ${why} says */
 	char why[TEXT_MAX_LEN + 1];
 	char manifest[24];		/* the manifest's short string; "" if there is none on the disk */
 	uint32_t generation;

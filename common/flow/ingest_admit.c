@@ -143,9 +143,41 @@ why_add_manifest(struct ingest_result *r)
 	memcpy(r->why, why, sizeof(why));
 }
 
-/* In the transaction: 0 admitted, 1 not, -1. */
+int
+ingest_record_refused(struct ingest *g, const char *why, struct err *e)
+{
+	struct rec_refused k = { .disk = g->dir.label.disk };
+	const struct label *l = &g->dir.label;
+	struct cat_refusal was;
+	int rc;
+
+	memcpy(k.image_id, l->image_id, ID_LEN);
+	memcpy(k.machine_id, l->machine_id, ID_LEN);
+	memcpy(k.short_name, l->short_name, sizeof(k.short_name));
+	memcpy(k.label, g->dir.label_digest, DIGEST_LEN);
+	(void)snprintf(k.why, sizeof(k.why), "%.250s", why);
+	memcpy(was.image_id, k.image_id, ID_LEN);
+	was.number = k.disk;
+	if ((rc = catalog_get(g->v->catalog, &cat_refusals, &was, e)) < 0)
+		return -1;
+	if (rc == 0 && memcmp(was.label, k.label, DIGEST_LEN) == 0 && strcmp(was.why, k.why) == 0)
+		return 0;
+	return vault_record(g->v, REC_DISK_REFUSED, &rec_refused_schema, &k, e);
+}
+
+/* Its image was cancelled: 1, and recorded. */
 static int
-admit(struct ingest *g, struct err *e)
+refuse_cancelled(struct ingest *g, struct err *e)
+{
+	g->r->refused = 1;
+	(void)snprintf(g->r->why, sizeof(g->r->why), "image %s was cancelled", g->dir.label.short_name);
+	if (g->o->dry_run)
+		return 1;
+	return ingest_record_refused(g, g->r->why, e) != 0 ? -1 : 1;
+}
+
+int
+ingest_decide(struct ingest *g, struct err *e)
 {
 	struct cat_image i;
 	int fresh, rc, known;
@@ -157,6 +189,8 @@ admit(struct ingest *g, struct err *e)
 	if (known == 0 && i.state != IMAGE_UNCLAIMED && memcmp(i.machine_id, g->dir.label.machine_id, ID_LEN) != 0)
 		return err_set(e, ERR_WRONG_DISK, "%s: its label names an image of another machine; nothing of it was taken",
 		    g->name);
+	if (known == 0 && i.state == IMAGE_CANCELLED)
+		return refuse_cancelled(g, e);
 	if ((rc = judge_machine(g, &fresh, e)) == 0 && !(known == 0 && i.state == IMAGE_CLAIMED))
 		rc = judge_forks(g, e);
 	if (rc < 0)
@@ -168,7 +202,8 @@ admit(struct ingest *g, struct err *e)
 			return 1;
 		return record_unclaimed(g, e) != 0 ? -1 : 1;
 	}
-	if (fresh && !g->o->dry_run && register_machine(g, e) != 0)
+	g->registers = fresh;
+	if (fresh && !g->only_receive && !g->o->dry_run && register_machine(g, e) != 0)
 		return -1;
 	return 0;
 }
@@ -180,7 +215,7 @@ ingest_admit(struct ingest *g, struct err *e)
 
 	if (vault_begin(g->v, e) != 0)
 		return -1;
-	if ((rc = admit(g, e)) < 0) {
+	if ((rc = ingest_decide(g, e)) < 0) {
 		vault_rollback(g->v);
 		return -1;
 	}

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/disk/image_dir.h"
+#include "common/disk/mount.h"
 #include "common/flow/ingest.h"
 #include "common/flow/vault.h"
 #include "formats/fmt_machine.h"
@@ -41,13 +42,36 @@ struct ingest {
 	uint8_t *plan;			/* for each row of the index */
 	uint32_t rows;
 	uint64_t to_read;		/* bytes of packs */
+	int only_receive;		/* decide, but register nobody: ${registers} says what ingest would do */
+	int registers;			/* its registration is good and not taken in yet */
 };
+
+/* A disk that is opened for reading, and the short names of the images on it. */
+struct disk_place {
+	struct disk_mount m;
+	int fd;				/* of its top directory */
+	char **names;
+	size_t n;
+};
+
+/**
+ * disk_place_open(path, p, e) (ingest_place.c):
+ * Open the disk that ${path} names, a directory or a block device, which is
+ * mounted for the job if it is not.  0, or -1 with ${e}: ERR_NO_IMAGE,
+ * ERR_TARGET, ….  disk_place_close: 0, or -1 with ${e}: it could not be
+ * unmounted and must not be taken out.
+ */
+int disk_place_open(const char *path, struct disk_place *p, struct err *e);
+int disk_place_close(struct disk_place *p, struct err *e);
 
 /**
  * ingest_look(g, e) (ingest_look.c): read label, statement, manifest, envelopes,
  * keys, and believe them as far as signatures go and they agree with each other.
  */
 int ingest_look(struct ingest *g, struct err *e);
+
+/* The first part of it: label, statement, manifest and registration. */
+int ingest_look_head(struct ingest *g, struct err *e);
 void ingest_forget(struct ingest *g);
 
 /**
@@ -57,6 +81,12 @@ void ingest_forget(struct ingest *g);
  * result says why); -1 with ${e}.
  */
 int ingest_admit(struct ingest *g, struct err *e);
+
+/* The same, in a transaction that runs already. */
+int ingest_decide(struct ingest *g, struct err *e);
+
+/* In a transaction: a record that the disk was refused, unless the newest about it says the same.  0 or -1. */
+int ingest_record_refused(struct ingest *g, const char *why, struct err *e);
 
 /**
  * registration_judge(v, label, bytes, len, why, e) (registration_judge.c):

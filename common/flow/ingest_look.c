@@ -252,7 +252,7 @@ look_manifest(struct ingest *g, struct err *e)
 }
 
 int
-ingest_look(struct ingest *g, struct err *e)
+ingest_look_head(struct ingest *g, struct err *e)
 {
 	int rc;
 
@@ -266,9 +266,15 @@ ingest_look(struct ingest *g, struct err *e)
 	}
 	statement_digest(&disk_statement_schema, g->statement, g->statement_len, g->st_digest);
 	g->r->packs = g->st.packs;
-	if (look_manifest(g, e) != 0 || look_envelopes(g, e) != 0)
-		return -1;
 	look_registration(g);
+	return look_manifest(g, e);
+}
+
+int
+ingest_look(struct ingest *g, struct err *e)
+{
+	if (ingest_look_head(g, e) != 0 || look_envelopes(g, e) != 0)
+		return -1;
 	if (either(g, keys_name, "slots", slots_is, NULL, &g->slots, &g->slots_len, NULL) != 0)
 		g->slots = NULL;
 	return 0;
