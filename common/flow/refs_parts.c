@@ -4,7 +4,7 @@
 #include "common/base/err.h"
 #include "common/flow/refs_parts.h"
 
-#define READ_IDS	8192u
+#define READ_IDS	2048u	/* many lists are read side by side */
 
 static int
 head_read(struct container *c, const struct snap_place *p, unsigned kind, unsigned part, struct refs_head *head,

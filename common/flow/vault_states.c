@@ -1,6 +1,6 @@
 /*
  * States of snapshots and images, from sets alone: held, promised, missing.
- * Lists are streamed outside any transaction; a short one writes what was found
+ * They are counted outside any transaction; a short one writes what was found
  * if nothing was taken away meanwhile.
  */
 
@@ -8,68 +8,22 @@
 #include <string.h>
 
 #include "common/base/err.h"
-#include "common/base/stop.h"
+#include "common/base/io.h"
 #include "common/catalog/catalog.h"
-#include "common/catalog/catalog_chunks.h"
 #include "common/catalog/catalog_rows.h"
-#include "common/crypto/sign.h"
 #include "common/flow/container.h"
 #include "common/flow/ingest_job.h"
-#include "common/flow/refs_read.h"
-#include "common/store/store.h"
-#include "common/store/vault_names.h"
+#include "common/flow/vault_count.h"
 
-#define BATCH	65536u
 #define TRIES	100
 
 struct states {
 	struct vault *v;
 	uint8_t machine[ID_LEN];
 	struct container *store;
-	int pledged;			/* an image of this machine is on its way */
-	uint8_t *ids, *held, *lost;
 	struct cat_snapshot *rows;	/* of the machine, not whole */
 	size_t n;
 };
-
-/* Disks of an image that have not been ingested. */
-static int
-disk_is_out(void *arg, const void *row, struct err *e)
-{
-	const struct cat_disk *d = row;
-
-	(void)e;
-	if (d->state == DISK_EXPECTED || d->state == DISK_RECEIVED)
-		(*(uint32_t *)arg)++;
-	return 0;
-}
-
-static int
-disks_out(struct vault *v, const uint8_t image[ID_LEN], uint32_t *n, struct err *e)
-{
-	struct cat_disk like;
-
-	*n = 0;
-	memcpy(like.image_id, image, ID_LEN);
-	return catalog_each(v->catalog, &cat_disks, 1, &like, disk_is_out, n, e);
-}
-
-/* Does this image promise anything now?  Its manifest is known, a disk of it is to come, its lease runs. */
-static int
-image_pledges(void *arg, const void *row, struct err *e)
-{
-	const struct cat_image *i = row;
-	struct states *s = arg;
-	uint32_t out;
-
-	if (memcmp(i->machine_id, s->machine, ID_LEN) != 0 || i->generation == 0 || i->state == IMAGE_UNCLAIMED ||
-	    s->v->slow > i->pledge_until)
-		return 0;
-	if (disks_out(s->v, i->id, &out, e) != 0)
-		return -1;
-	s->pledged |= out > 0;
-	return 0;
-}
 
 static int
 snapshot_take(void *arg, const void *row, struct err *e)
@@ -87,77 +41,10 @@ snapshot_take(void *arg, const void *row, struct err *e)
 	return 0;
 }
 
-/* Count ${n} ids of a list. */
-static int
-batch_count(struct states *s, const uint8_t domain[DIGEST_LEN], size_t n, struct cat_snapshot *row, struct err *e)
-{
-	size_t open = 0;
-
-	if (chunks_find(s->v->catalog, domain, s->machine, s->ids, n, s->held, e) != 0)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (!(s->held[i] & COPY_GOOD))
-			memmove(s->ids + open++ * DIGEST_LEN, s->ids + i * DIGEST_LEN, DIGEST_LEN);
-	if (open > 0 && unstored_find(s->v->catalog, s->machine, s->ids, open, s->lost, e) != 0)
-		return -1;
-	for (size_t i = 0; i < open; i++) {
-		if (s->pledged && !s->lost[i])
-			row->promised++;
-		else
-			row->missing++;
-	}
-	return stop_check(e);
-}
-
-static int
-list_count_ids(struct states *s, struct refs_reader *r, const uint8_t domain[DIGEST_LEN], struct cat_snapshot *row,
-    struct err *e)
-{
-	size_t n = 0;
-	int rc;
-
-	row->missing = row->promised = 0;
-	while ((rc = refs_reader_next(r, s->ids + n * DIGEST_LEN, e)) == 1)
-		if (++n == BATCH) {
-			if (batch_count(s, domain, n, row, e) != 0)
-				return -1;
-			n = 0;
-		}
-	return rc == 0 && n > 0 ? batch_count(s, domain, n, row, e) : rc;
-}
-
-/* The state of one snapshot as it is now, in ${row}. */
-static int
-snapshot_compute(struct states *s, struct cat_snapshot *row, struct err *e)
-{
-	struct snap_place p = { .seq = (uint64_t)row->seq };
-	char name[VAULT_NAME_MAX];
-	struct refs_reader *r = NULL;
-	struct envelope env;
-	uint8_t *bytes;
-	size_t len;
-	int rc;
-
-	memcpy(p.machine, row->machine_id, ID_LEN);
-	vault_name_envelope(name, row->machine_id, (uint64_t)row->seq);
-	if (store_read(s->v->store, name, SMALL_STATEMENT_MAX, &bytes, &len, e) != 0)
-		return -1;
-	rc = schema_decode(&envelope_schema, &env, bytes, len) == FMT_OK ? 0 : err_set(e, ERR_FORMAT, "%s", name);
-	if (rc == 0 && (r = refs_reader_new(s->store, &p, &env, e)) == NULL)
-		rc = -1;
-	if (rc == 0)
-		rc = list_count_ids(s, r, env.domain_id, row, e);
-	refs_reader_free(r);
-	free(bytes);
-	if (rc == 0)
-		row->state = row->missing > 0 ? SNAPSHOT_GAP : row->promised > 0 ? SNAPSHOT_PENDING : SNAPSHOT_WHOLE;
-	return rc;
-}
-
 struct tally {
 	const uint8_t *image;
 	struct fmt_view named;		/* digests of the envelopes that its manifest names */
-	uint32_t all, whole, pending, gap;
+	uint32_t all, whole, partial, pending, gap;
 	uint32_t filed;			/* of those named */
 };
 
@@ -174,32 +61,29 @@ tally_snapshot(void *arg, const void *row, struct err *e)
 		t->filed += memcmp(t->named.p + i * DIGEST_LEN, r->digest, DIGEST_LEN) == 0;
 	t->all++;
 	t->whole += r->state == SNAPSHOT_WHOLE;
+	t->partial += r->state == SNAPSHOT_PARTIAL;
 	t->pending += r->state == SNAPSHOT_PENDING;
 	t->gap += r->state == SNAPSHOT_GAP;
 	return 0;
 }
 
-/* The manifest that the image's row stands on: 0, 1 there is none that can be read, -1. */
+/* Is it in a state that a person's decision put it into, or in which nothing of it has been taken in? */
 static int
-manifest_of(struct states *s, const struct cat_image *i, uint8_t **bytes, struct manifest *m, struct err *e)
+image_state_stays(const struct cat_image *i)
 {
-	char name[VAULT_NAME_MAX];
-	struct err mine;
-	size_t len;
-
-	*bytes = NULL;
-	if (i->generation == 0)
+	switch (i->state) {
+	case IMAGE_RECEIVED:
+	case IMAGE_UNCLAIMED:
+	case IMAGE_CLAIMED:
+	case IMAGE_SHIPPED:
+	case IMAGE_LOST:
+	case IMAGE_CANCELLED:
+	case IMAGE_HANDED_OFF:
+	case IMAGE_RELEASED:
 		return 1;
-	err_clear(&mine);
-	vault_name_image(name, i->id, "manif", i->generation);
-	if (store_read(s->v->store, name, STATEMENT_MAX, bytes, &len, &mine) != 0) {
-		if (mine.code != ERR_MEMORY)
-			return 1;
-		if (e != NULL)
-			*e = mine;
-		return -1;
+	default:
+		return 0;
 	}
-	return schema_decode(&manifest_schema, m, *bytes, len) == FMT_OK ? 0 : 1;
 }
 
 /*
@@ -207,11 +91,15 @@ manifest_of(struct states *s, const struct cat_image *i, uint8_t **bytes, struct
  * that the manifest names was filed, and is.
  */
 static uint32_t
-image_state_of(const struct cat_image *i, const struct tally *t, int named, uint32_t out)
+image_state_of(const struct vault *v, const struct cat_image *i, const struct tally *t, int named, uint32_t out)
 {
+	if (i->generation > 0 && out > 0 && v->slow > i->pledge_until)
+		return IMAGE_EXPIRED;
 	if (t->gap > 0 || (named && out == 0 && t->filed < list_count(t->named, DIGEST_LEN)))
 		return IMAGE_GAP;
-	return named && i->generation > 0 && out == 0 && t->whole == t->all ? IMAGE_WHOLE : IMAGE_INGESTING;
+	if (!named || i->generation == 0 || out > 0 || t->whole + t->partial < t->all)
+		return IMAGE_INGESTING;
+	return t->partial > 0 ? IMAGE_PARTIAL : IMAGE_WHOLE;
 }
 
 /* An image's state: by its disks and the snapshots that came with it. */
@@ -227,19 +115,19 @@ image_update(void *arg, const void *row, struct err *e)
 	uint32_t out, state;
 	int rc;
 
-	if (memcmp(i.machine_id, s->machine, ID_LEN) != 0 || i.state == IMAGE_UNCLAIMED || i.state == IMAGE_CLAIMED)
+	if (memcmp(i.machine_id, s->machine, ID_LEN) != 0 || image_state_stays(&i))
 		return 0;
-	if ((rc = manifest_of(s, &i, &bytes, &m, e)) < 0)
+	if ((rc = vault_manifest(s->v, &i, &bytes, &m, e)) < 0)
 		return -1;
 	if (rc == 0)
 		t.named = m.envelopes;
 	memcpy(like.machine_id, s->machine, ID_LEN);
-	if (disks_out(s->v, i.id, &out, e) != 0 ||
+	if (vault_disks_out(s->v, i.id, &out, e) != 0 ||
 	    catalog_each(s->v->catalog, &cat_snapshots, 1, &like, tally_snapshot, &t, e) != 0) {
 		free(bytes);
 		return -1;
 	}
-	state = image_state_of(&i, &t, rc == 0, out);
+	state = image_state_of(s->v, &i, &t, rc == 0, out);
 	free(bytes);
 	if (state == i.state)
 		return 0;
@@ -279,15 +167,14 @@ states_once(struct states *s, struct err *e)
 	int64_t removals;
 
 	s->n = 0;
-	s->pledged = 0;
 	memcpy(like.machine_id, s->machine, ID_LEN);
 	if (catalog_number(s->v->catalog, "removals", &removals, e) < 0 ||
-	    catalog_each(s->v->catalog, &cat_images, 0, NULL, image_pledges, s, e) != 0 ||
-	    catalog_each(s->v->catalog, &cat_snapshots, 1, &like, snapshot_take, s, e) != 0)
+	    catalog_each(s->v->catalog, &cat_snapshots, 1, &like, snapshot_take, s, e) != 0 ||
+	    vault_count(s->v, s->store, s->machine, s->rows, s->n, e) != 0)
 		return -1;
 	for (size_t i = 0; i < s->n; i++)
-		if (snapshot_compute(s, &s->rows[i], e) != 0)
-			return err_during(e, "snapshot %lld", (long long)s->rows[i].seq);
+		s->rows[i].state = s->rows[i].missing > 0 ? SNAPSHOT_GAP : s->rows[i].promised > 0 ? SNAPSHOT_PENDING :
+		    s->rows[i].given_up > 0 ? SNAPSHOT_PARTIAL : SNAPSHOT_WHOLE;
 	return states_write(s, removals, e);
 }
 
@@ -295,28 +182,22 @@ int
 vault_states(struct vault *v, const uint8_t machine[ID_LEN], struct err *e)
 {
 	struct states s = { .v = v };
-	int rc = -1;
+	int rc = -1, turn;
 
 	memcpy(s.machine, machine, ID_LEN);
-	s.ids = malloc((size_t)BATCH * DIGEST_LEN);
-	s.held = malloc(BATCH);
-	s.lost = malloc(BATCH);
-	if (s.ids == NULL || s.held == NULL || s.lost == NULL) {
-		(void)err_errno(e, "states of snapshots");
-		goto free;
-	}
 	if ((s.store = container_vault(v->path, machine, e)) == NULL)
+		goto free;
+	/* One at a time: whoever writes last has seen all that was taken in before. */
+	if ((turn = vault_turn(v, "states.lock", e)) == -1)
 		goto free;
 	rc = 1;
 	for (int i = 0; i < TRIES && rc == 1; i++)
 		rc = states_once(&s, e);
 	if (rc == 1)
 		rc = err_set(e, ERR_BUSY, "things are taken away from the vault faster than states can be computed");
+	(void)io->close(turn);
 free:
 	container_free(s.store);
 	free(s.rows);
-	free(s.ids);
-	free(s.held);
-	free(s.lost);
 	return rc;
 }

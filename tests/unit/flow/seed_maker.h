@@ -56,6 +56,8 @@ struct seed_image {
 	uint8_t envelopes[SEED_SNAPS][DIGEST_LEN];
 	size_t nsnaps;
 	uint32_t first_pack;			/* of the numbers on the next disk */
+	uint8_t leans_on[SEED_SNAPS][ID_LEN];	/* images that its manifest says it leans on */
+	size_t nleans;
 };
 
 /* The chunk with number ${n} of this machine's domain: its id, and its inner bytes in new memory. */
@@ -413,6 +415,12 @@ seed_snapshot(struct seed_image *im, const char *disk, uint64_t seq, uint32_t fr
 	free(ids);
 }
 
+static inline void
+seed_leans(struct seed_image *im, const struct seed_image *on)
+{
+	memcpy(im->leans_on[im->nleans++], on->id, ID_LEN);
+}
+
 /* The manifest, generation ${generation}, onto the disk in ${disk}. */
 static inline void
 seed_manifest(struct seed_image *im, const char *disk, uint32_t generation)
@@ -440,6 +448,7 @@ seed_manifest(struct seed_image *im, const char *disk, uint32_t generation)
 	memcpy(m.short_name, im->short_name, sizeof(m.short_name));
 	m.disks = (struct fmt_view){ list, (uint32_t)(im->ndisks * MANIFEST_DISK_LEN) };
 	m.envelopes = (struct fmt_view){ sorted[0], (uint32_t)(im->nsnaps * DIGEST_LEN) };
+	m.leans_on = (struct fmt_view){ im->leans_on[0], (uint32_t)(im->nleans * ID_LEN) };
 	le32_put(n, (uint32_t)im->nsnaps);
 	hash_init(&h);
 	hash_update(&h, magic, sizeof(magic));

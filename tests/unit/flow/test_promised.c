@@ -1,0 +1,212 @@
+/* What is promised while disks are in the mail: the ids that an image itself carries, and no others. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "flow/vault_site.h"
+
+#define T(x)	cmocka_unit_test_setup_teardown(x, site_setup, site_teardown)
+
+/* Snapshot ${seq} is in ${state}, so many of its ids missing and promised. */
+static void
+snapshot_is(struct site *s, int64_t seq, unsigned state, int64_t missing, int64_t promised)
+{
+	struct cat_snapshot row;
+	struct vault *v;
+
+	err_clear(&s->e);
+	v = vault_open(s->vault, VAULT_NO_KEY, &s->e);
+	assert_non_null(v);
+	memcpy(row.machine_id, s->m.id, ID_LEN);
+	row.seq = seq;
+	assert_int_equal(catalog_get(v->catalog, &cat_snapshots, &row, &s->e), 0);
+	vault_close(v);
+	assert_int_equal(row.missing, missing);
+	assert_int_equal(row.promised, promised);
+	assert_int_equal(row.state, state);
+}
+
+/* Change a byte in the first frame of pack ${number} of an image on a disk. */
+static void
+spoil_pack(const char *disk, const char *image, unsigned number)
+{
+	char path[512];
+	uint8_t b;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/samara/%s/packs/0000/%08u.pk", disk, image, number);
+	fd = open(path, O_RDWR);
+	assert_true(fd != -1);
+	assert_true(pread(fd, &b, 1, PACK_HEAD_LEN + 200) == 1);
+	b ^= 0x40;
+	assert_true(pwrite(fd, &b, 1, PACK_HEAD_LEN + 200) == 1);
+	(void)close(fd);
+}
+
+/* Image A, chunks 0 to 31 on disks 0 and 1, needed by snapshot 1. */
+static void
+image_a(struct site *s, struct seed_image *a)
+{
+	seed_image_make(a, &s->m, "AAAA");
+	seed_disk(a, s->disk[0], 1, 0, 16);
+	seed_disk(a, s->disk[1], 2, 16, 16);
+	seed_snapshot(a, s->disk[0], 1, 0, 32);
+	seed_manifest(a, s->disk[0], 1);
+	seed_manifest(a, s->disk[1], 1);
+}
+
+/* Image B, chunks 32 to 63 on disks 2 and 3; its snapshot 2 needs the second half of A too. */
+static void
+image_b(struct site *s, struct seed_image *b, const struct seed_image *a)
+{
+	seed_image_make(b, &s->m, "BBBB");
+	seed_disk(b, s->disk[2], 1, 32, 16);
+	seed_disk(b, s->disk[3], 2, 48, 16);
+	seed_snapshot(b, s->disk[2], 2, 16, 48);
+	seed_leans(b, a);
+	seed_manifest(b, s->disk[2], 1);
+	seed_manifest(b, s->disk[3], 1);
+}
+
+static void
+two_images_are_in_the_mail_and_one_arrives_damaged(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a, b;
+
+	image_a(s, &a);
+	image_b(s, &b, &a);
+	assert_int_equal(site_ingest(s, 0), 0);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 16);
+	assert_int_equal(site_ingest(s, 2), 0);
+	/* What it needs of A is promised by A, what has not come of B by B. */
+	snapshot_is(s, 2, SNAPSHOT_PENDING, 0, 32);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 16);
+	site_rebuild_agrees(s);
+	spoil_pack(s->disk[1], "aaaa", 3);
+	assert_int_equal(site_ingest(s, 1), 0);
+	assert_int_equal(s->r.chunks_bad, 1);
+	/* B's second disk still travels, and does not have it. */
+	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 0);
+	snapshot_is(s, 2, SNAPSHOT_GAP, 1, 16);
+	site_rebuild_agrees(s);
+	assert_int_equal(site_ingest(s, 3), 0);
+	snapshot_is(s, 2, SNAPSHOT_GAP, 1, 0);
+	spoil_pack(s->disk[1], "aaaa", 3);	/* undone */
+	assert_int_equal(site_ingest(s, 1), 0);
+	snapshot_is(s, 1, SNAPSHOT_WHOLE, 0, 0);
+	snapshot_is(s, 2, SNAPSHOT_WHOLE, 0, 0);
+	site_rebuild_agrees(s);
+}
+
+/* The pledge of A ended with its last disk: what never stood on it is missing, whatever else is in the mail. */
+static void
+what_an_image_leans_on_is_not_promised_by_it(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a, b;
+
+	seed_image_make(&a, &s->m, "AAAA");
+	seed_disk(&a, s->disk[0], 1, 0, 16);
+	seed_snapshot(&a, s->disk[0], 1, 0, 32);	/* 16 to 31 are nowhere */
+	seed_manifest(&a, s->disk[0], 1);
+	image_b(s, &b, &a);
+	assert_int_equal(site_ingest(s, 0), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 16, 0);
+	assert_int_equal(site_ingest(s, 2), 0);
+	snapshot_is(s, 2, SNAPSHOT_GAP, 16, 16);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 16, 0);
+	assert_int_equal(site_image(s, &b), IMAGE_GAP);
+	site_rebuild_agrees(s);
+	assert_int_equal(site_ingest(s, 3), 0);
+	snapshot_is(s, 2, SNAPSHOT_GAP, 16, 0);
+	site_rebuild_agrees(s);
+}
+
+/* Without a word about A, B's missing chunks may be on the disk that is to come. */
+static void
+an_image_that_leans_on_nothing_promises_all_of_its_lists(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a, b;
+
+	seed_image_make(&a, &s->m, "AAAA");
+	seed_disk(&a, s->disk[0], 1, 0, 16);
+	seed_snapshot(&a, s->disk[0], 1, 0, 32);
+	seed_manifest(&a, s->disk[0], 1);
+	seed_image_make(&b, &s->m, "BBBB");
+	seed_disk(&b, s->disk[2], 1, 32, 16);
+	seed_disk(&b, s->disk[3], 2, 16, 16);
+	seed_snapshot(&b, s->disk[2], 2, 16, 32);
+	seed_manifest(&b, s->disk[2], 1);
+	assert_int_equal(site_ingest(s, 0), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 16, 0);
+	assert_int_equal(site_ingest(s, 2), 0);
+	snapshot_is(s, 2, SNAPSHOT_PENDING, 0, 16);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 16);
+	site_rebuild_agrees(s);
+	assert_int_equal(site_ingest(s, 3), 0);
+	snapshot_is(s, 1, SNAPSHOT_WHOLE, 0, 0);
+	snapshot_is(s, 2, SNAPSHOT_WHOLE, 0, 0);
+}
+
+/* What was damaged on a disk is not promised by another disk of the same image. */
+static void
+a_chunk_that_a_disk_lost_is_not_on_the_next_one(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a;
+
+	image_a(s, &a);
+	spoil_pack(s->disk[0], "aaaa", 1);
+	assert_int_equal(site_ingest(s, 0), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 16);
+	site_rebuild_agrees(s);
+	assert_int_equal(site_ingest(s, 1), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 0);
+}
+
+static void
+more_snapshots_than_are_counted_together(void **state)
+{
+	struct site *s = *state;
+	struct seed_image im[5];
+	char name[SHORT_LEN + 1] = "AAA0";
+
+	/* Chunk 40 is nowhere; snapshot 9 needs it. */
+	for (unsigned i = 0; i < 5; i++) {
+		name[3] = (char)('2' + i);
+		seed_image_make(&im[i], &s->m, name);
+		seed_disk(&im[i], s->disk[i], 1, i * 8, 8);
+		for (unsigned k = 0; k < SEED_SNAPS; k++)
+			seed_snapshot(&im[i], s->disk[i], i * SEED_SNAPS + k + 1, i == 1 && k == 0 ? 39 : i * 8 + k, i == 1 && k == 0 ? 2 : 8 - k);
+		seed_manifest(&im[i], s->disk[i], 1);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(site_ingest(s, i), 0);
+	for (unsigned i = 0; i < 5 * SEED_SNAPS; i++)
+		snapshot_is(s, i + 1, i == SEED_SNAPS ? SNAPSHOT_GAP : SNAPSHOT_WHOLE, i == SEED_SNAPS, 0);
+	site_rebuild_agrees(s);		/* all 40 at once */
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(two_images_are_in_the_mail_and_one_arrives_damaged),
+		T(what_an_image_leans_on_is_not_promised_by_it),
+		T(an_image_that_leans_on_nothing_promises_all_of_its_lists),
+		T(a_chunk_that_a_disk_lost_is_not_on_the_next_one),
+		T(more_snapshots_than_are_counted_together),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
