@@ -2,8 +2,8 @@
 #define SAMARA_FORMATS_ARMOR_H
 
 /*
- * Bytes as text that survives mail, printers and typing: credential files and
- * recovery kits.  Specification: docs/formats/armor.md.
+ * Bytes as text that survives mail, printers and typing: credential files,
+ * recovery kits, announcements of parcels.  Specification: docs/formats/armor.md.
  *
  *   -----BEGIN SAMARA <WHAT>-----
  *   01 xxxxx xxxxx xxxxx xxxxx xxxxx xxxxx xxxxx xxxxx cccc
@@ -22,6 +22,7 @@
 
 #define ARMOR_CREDENTIAL	"VAULT CREDENTIAL"
 #define ARMOR_KIT		"RECOVERY KIT"
+#define ARMOR_PARCEL		"PARCEL"
 #define ARMOR_LINE_LEN		25	/* bytes that stand in a line */
 
 /* Characters that armor_encode will write for ${len} bytes, without a final zero. */

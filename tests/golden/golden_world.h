@@ -87,6 +87,9 @@ struct fmt_view make_custody(void);
 /* golden_end.c: receipt, answer, what is missing. */
 void make_end(void);
 
+/* golden_parcel.c: an image on its way. */
+void make_parcel(void);
+
 /* golden_image.c: a whole image on one disk. */
 void make_golden_image(void);
 

@@ -81,5 +81,6 @@ main(int argc, char **argv)
 	make_nodes();
 	make_journal();
 	make_end();
+	make_parcel();
 	return fclose(vectors) == 0 ? 0 : 1;
 }

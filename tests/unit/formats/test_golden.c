@@ -54,6 +54,9 @@ static const struct {
 	{ "gap_list", &gap_list_schema, VAULT },
 	{ "given_up", &given_up_schema, MACHINE },
 	{ "carried", &carried_schema, MACHINE },
+	{ "parcel", &parcel_schema, MACHINE },
+	{ "rec_parcel", &rec_parcel_schema, NOBODY },
+	{ "rec_wiped", &rec_wiped_schema, NOBODY },
 };
 
 /* A whole golden file, to be freed; ${n} bytes and a zero. */
