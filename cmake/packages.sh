@@ -33,6 +33,17 @@ test	file			cmd:file
 test	git			cmd:git
 test	attr			cmd:setfattr
 test	acl			cmd:setfacl
+test	util-linux		file:/sbin/losetup file:/usr/sbin/losetup
+test	mount			cmd:mount
+test	e2fsprogs		file:/sbin/mkfs.ext4 file:/usr/sbin/mkfs.ext4
+test	xfsprogs		file:/sbin/mkfs.xfs file:/usr/sbin/mkfs.xfs
+test	btrfs-progs		file:/sbin/mkfs.btrfs file:/usr/sbin/mkfs.btrfs
+test	exfatprogs		file:/sbin/mkfs.exfat file:/usr/sbin/mkfs.exfat
+test	exfat-fuse		file:/sbin/mount.exfat-fuse file:/usr/sbin/mount.exfat-fuse
+test	ntfs-3g			file:/sbin/mkfs.ntfs file:/usr/sbin/mkfs.ntfs
+test	nbdkit			cmd:nbdkit
+test	nbdfuse			cmd:nbdfuse
+test	fuse3			cmd:fusermount3
 '
 
 # packages_is_file PATTERN: something matches it.
