@@ -36,6 +36,7 @@
 #define UNIT_BYTES	(1u << 20)
 #define STRETCH_LEN	(4u << 20)	/* of a big file, read and cut at a time */
 #define STRETCH_CHUNKS	2048u
+#define STRETCHES_MAX	64u		/* read and not yet taken, of all big files; the first has as many for itself */
 
 struct cutter;
 struct codec;
@@ -90,6 +91,7 @@ struct big_file {
 	size_t carry_len;
 	struct stat first;
 	struct stretch *head, *tail;	/* in order */
+	unsigned untaken;	/* stretches given to workers, not taken by the order thread */
 	/* The order thread's. */
 	unsigned taking;	/* generation that is being taken */
 	struct buf_extents {
@@ -111,6 +113,7 @@ struct piece {
 	struct walk_dir *dir;	/* held, where the file must be opened */
 	bool large_dir;		/* DIR: holds more small files than a bundle */
 	bool skip;		/* could not be read: not in the listing */
+	bool more_names;	/* of the same file are still to come */
 	struct base_place place;	/* READY: where its spill chunks stand */
 	/* SMALL, when read */
 	uint8_t *data;
@@ -150,6 +153,7 @@ struct engine {
 	struct journal *items;		/* item log of this run */
 	const struct base_layer *layers;
 	size_t nlayers;
+	int runs_fd;			/* where what memory does not hold goes */
 	struct seen *seen;		/* ids that this image may lean on or carries */
 	const struct domain_keys *keys;
 	struct cutter *cutter;
@@ -162,6 +166,7 @@ struct engine {
 	uint64_t tick;			/* counts every change, so that no waking is lost */
 	struct unit *first, *last;	/* in listing order, not yet out */
 	unsigned nunits;
+	unsigned untaken;		/* stretches of all big files */
 	bool walked;			/* no more units will come */
 	struct bundle *tasks, *tasks_last;
 	bool failed, ending;
@@ -225,6 +230,19 @@ struct worker {
 	uint8_t *inner;		/* one chunk, compressed and padded */
 	struct xattr_rows *xattrs;
 };
+
+/* The oldest unit with something to do, taken for a worker, or NULL.  The lock is held. */
+struct unit *unit_take_locked(struct engine *g);
+
+/* The order thread has taken a stretch of a big file: there is room for another.  The lock is held. */
+static inline void
+stretch_taken(struct engine *g, struct big_file *b)
+{
+	b->untaken--;
+	g->untaken--;
+	pthread_cond_signal(&g->work);
+}
+
 int work_small(struct worker *w, struct unit *u, struct err *e);
 int work_big(struct worker *w, struct unit *u, struct err *e);
 int work_bundle(struct worker *w, struct bundle *b, struct err *e);

@@ -175,6 +175,7 @@ big_out(struct order *o, struct unit *u, struct err *e)
 		if (s != NULL && s->done) {
 			if ((u->big->head = s->next) == NULL)
 				u->big->tail = NULL;
+			stretch_taken(g, u->big);
 		} else {
 			s = NULL;
 		}
@@ -240,6 +241,8 @@ units_out(struct order *o, struct err *e)
 		pthread_mutex_lock(&g->lock);
 		if ((g->first = u->next) == NULL)
 			g->last = NULL;
+		else if (g->first->big != NULL)
+			pthread_cond_signal(&g->work);	/* it need not wait for room any more */
 		if (--g->nunits == UNITS_FEW)
 			pthread_cond_signal(&g->room);
 		pthread_mutex_unlock(&g->lock);
@@ -313,6 +316,7 @@ order_begin(struct order *o, struct engine *g, int tmpfd, struct err *e)
 {
 	size_t max = cutter_max(g->cutter);
 
+	g->runs_fd = tmpfd;
 	if (out_init(o, g, tmpfd, e) != 0)
 		return -1;
 	o->w.g = g;

@@ -11,9 +11,7 @@
 #include "common/flow/build_engine.h"
 #include "common/pack/listing_write.h"
 
-struct link_memo;
-
-#define MEMO_BUCKETS	4096u
+struct inode_map;
 
 struct order {
 	struct engine *g;
@@ -37,7 +35,8 @@ struct order {
 	size_t pending;			/* bytes in blocks */
 	int64_t synced;
 	/* hard links */
-	struct link_memo *memo[MEMO_BUCKETS];
+	struct inode_map *memo;		/* files of which more names are to come, as they went out */
+	uint8_t *memo_buf;
 };
 
 int out_init(struct order *o, struct engine *g, int tmpfd, struct err *e);

@@ -7,6 +7,7 @@
 #include "common/chunk/cutter.h"
 #include "common/flow/build_order.h"
 #include "common/flow/bundle_use.h"
+#include "common/flow/inode_map.h"
 #include "common/pack/refs.h"
 
 #define BLOCK_LEN	(64u << 10)
@@ -14,16 +15,8 @@
 #define PENDING_WAIT	(64u << 20)
 #define INLINE_EXTENTS	(4u << 10)	/* bytes of extents that stay in the entry */
 #define SYNC_NS		INT64_C(5000000000)
-
-/* A file with several names, as it went out. */
-struct link_memo {
-	struct link_memo *next;
-	dev_t dev;
-	ino_t ino;
-	uint64_t seq;
-	size_t len;
-	uint8_t item[];
-};
+#define MEMO_MEMORY	((size_t)16 << 20)
+#define MEMO_MAX	(8 + ENTRY_LEN_MAX + 16)	/* of a file with several names: seq, then the item */
 
 static int
 ref_add(struct order *o, const uint8_t *id, struct err *e)
@@ -188,24 +181,17 @@ out_put(void *arg, unsigned kind, const uint8_t *plain, size_t len, uint8_t id[D
 
 /* --- entries --- */
 
+/* Note a file with several names as it goes out. */
 static int
 memo_save(struct order *o, const struct piece *p, uint64_t seq, struct err *e)
 {
-	struct link_memo **at = &o->memo[(p->en.inode ^ p->dev) % MEMO_BUCKETS], *m;
-	size_t cap = item_entry_size(&p->en);
-	struct wr w;
+	struct wr w = { .p = o->memo_buf, .left = MEMO_MAX };
 
-	if ((m = malloc(sizeof(*m) + cap)) == NULL)
-		return err_errno(e, "hard links");
-	w = (struct wr){ .p = m->item, .left = cap };
+	wr_u64(&w, seq);
 	item_entry_put(&w, &p->en);
-	m->dev = p->dev;
-	m->ino = p->en.inode;
-	m->seq = seq;
-	m->len = cap - w.left;
-	m->next = *at;
-	*at = m;
-	return 0;
+	if (w.bad)
+		return err_set(e, ERR_INTERNAL, "an entry of the listing cannot be written");
+	return inode_map_put(o->memo, p->dev, p->en.inode, o->memo_buf, MEMO_MAX - w.left, e);
 }
 
 /* The entry as it is goes into listing and log. */
@@ -257,7 +243,7 @@ out_entry(struct order *o, struct piece *p, uint64_t seq, struct err *e)
 		return -1;
 	if ((p->en.longs & ~before.longs & LONG_EXTENTS) != 0)
 		return err_set(e, ERR_INTERNAL, "extents spilled out of turn");
-	if (p->en.type == ENTRY_FILE && p->en.nlink > 1 && memo_save(o, p, seq, e) != 0)
+	if (p->en.type == ENTRY_FILE && p->more_names && memo_save(o, p, seq, e) != 0)
 		return -1;
 	return out_plain(o, p, seq, e);
 }
@@ -265,25 +251,31 @@ out_entry(struct order *o, struct piece *p, uint64_t seq, struct err *e)
 int
 out_link(struct order *o, struct piece *p, struct err *e)
 {
-	struct link_memo *m = o->memo[(p->en.inode ^ p->dev) % MEMO_BUCKETS];
 	struct fmt_view name = p->en.name;
+	ino_t ino = p->en.inode;
 	struct item it;
+	uint64_t seq;
 	struct rd r;
+	size_t len;
+	int met = inode_map_get(o->memo, p->dev, ino, o->memo_buf, MEMO_MAX, &len, e);
 
-	while (m != NULL && (m->dev != p->dev || m->ino != p->en.inode))
-		m = m->next;
-	if (m == NULL) {
+	if (met == -1)
+		return -1;
+	if (met == 0) {
 		engine_warn(o->g, p->path, name, "another name of this file could not be read; it is not in the snapshot");
 		o->g->res->unreadable++;
 		return 0;
 	}
-	r = (struct rd){ .p = m->item, .left = m->len };
+	r = (struct rd){ .p = o->memo_buf, .left = len };
+	seq = rd_u64(&r);
 	if (item_next(&r, &it) != FMT_OK)
 		return err_set(e, ERR_INTERNAL, "a hard link's entry cannot be read");
 	p->en = it.entry;
 	p->en.name = name;
 	progress_add(0, 1);
-	return out_plain(o, p, m->seq, e);
+	if (out_plain(o, p, seq, e) != 0)
+		return -1;
+	return p->more_names ? 0 : inode_map_drop(o->memo, p->dev, ino, e);
 }
 
 struct take_over {
@@ -420,7 +412,9 @@ out_init(struct order *o, struct engine *g, int tmpfd, struct err *e)
 	o->g = g;
 	o->listing = listing_writer_new(g->keys->cut, out_put, o);
 	o->refs = id_sorter_new(tmpfd, 32u << 20, e);
-	if (o->listing == NULL || o->refs == NULL)
+	o->memo = inode_map_new(tmpfd, MEMO_MEMORY);
+	o->memo_buf = malloc(MEMO_MAX);
+	if (o->listing == NULL || o->refs == NULL || o->memo == NULL || o->memo_buf == NULL)
 		return err_set(e, ERR_MEMORY, "no memory for the listing");
 	return 0;
 }
@@ -429,7 +423,6 @@ void
 out_release(struct order *o)
 {
 	struct log_block *b;
-	struct link_memo *m;
 
 	out_close_block(o);
 	while ((b = o->head) != NULL) {
@@ -437,11 +430,8 @@ out_release(struct order *o)
 		free(b->p);
 		free(b);
 	}
-	for (unsigned i = 0; i < MEMO_BUCKETS; i++)
-		while ((m = o->memo[i]) != NULL) {
-			o->memo[i] = m->next;
-			free(m);
-		}
+	inode_map_free(o->memo);
+	free(o->memo_buf);
 	listing_writer_free(o->listing);
 	id_sorter_free(o->refs);
 }

@@ -12,16 +12,10 @@
 #include "common/chunk/cutter.h"
 #include "common/flow/build_engine.h"
 #include "common/flow/bundle_use.h"
+#include "common/flow/inode_map.h"
 #include "common/walk/owner.h"
 
-#define LINK_BUCKETS	4096u
-
-/* Inodes with several names that were met already. */
-struct linked {
-	struct linked *next;
-	dev_t dev;
-	ino_t ino;
-};
+#define LINKS_MEMORY	((size_t)8 << 20)
 
 struct walking {
 	struct engine *g;
@@ -31,7 +25,7 @@ struct walking {
 	struct walk_dir *dir;		/* current, held by u or NULL */
 	uint8_t dirbuf[PATH_LEN_MAX];
 	size_t dirlen;
-	struct linked *links[LINK_BUCKETS];
+	struct inode_map *links;	/* inodes of which more names are to come: how many */
 	uint64_t thin_left;		/* files of thin bundles that may still be read again */
 };
 
@@ -106,22 +100,25 @@ entry_keep(struct unit *u, struct entry *en, struct err *e)
 	return 0;
 }
 
-/* 1 if the inode was met before under another name, 0 if it is noted now, -1. */
+/*
+ * A name of a file with several: 1 if another one was met before, 0 if this is
+ * the first, -1.  Whoever had as many as it has links is forgotten.
+ */
 static int
-link_seen(struct walking *w, dev_t dev, ino_t ino, struct err *e)
+link_meet(struct walking *w, const struct walk_item *it, bool *more, struct err *e)
 {
-	struct linked **l = &w->links[(ino ^ dev) % LINK_BUCKETS], *n;
+	uint64_t left = it->entry.nlink;
+	size_t len;
+	int met = inode_map_get(w->links, it->dev, it->entry.inode, &left, sizeof(left), &len, e);
 
-	for (n = *l; n != NULL; n = n->next)
-		if (n->dev == dev && n->ino == ino)
-			return 1;
-	if ((n = malloc(sizeof(*n))) == NULL)
-		return err_errno(e, "walk");
-	n->dev = dev;
-	n->ino = ino;
-	n->next = *l;
-	*l = n;
-	return 0;
+	if (met == -1)
+		return -1;
+	*more = --left > 0;
+	if (*more && inode_map_put(w->links, it->dev, it->entry.inode, &left, sizeof(left), e) != 0)
+		return -1;
+	if (!*more && met == 1 && inode_map_drop(w->links, it->dev, it->entry.inode, e) != 0)
+		return -1;
+	return met;
 }
 
 bool
@@ -246,7 +243,7 @@ big_start(struct walking *w, struct err *e)
 
 /* A regular file that must be read. */
 static int
-take_file(struct walking *w, const struct walk_item *it, struct err *e)
+take_file(struct walking *w, const struct walk_item *it, bool more_names, struct err *e)
 {
 	bool big = it->entry.size >= cutter_min(w->g->cutter);
 	struct piece *p;
@@ -257,6 +254,7 @@ take_file(struct walking *w, const struct walk_item *it, struct err *e)
 		return -1;
 	p->en = it->entry;
 	p->dev = it->dev;
+	p->more_names = more_names;
 	if (entry_keep(w->u, &p->en, e) != 0 || dir_keep(w, it->dir, p) != 0)
 		return -1;
 	w->u->small_bytes += it->entry.size;
@@ -269,10 +267,10 @@ take_entry(struct walking *w, const struct walk_item *it, struct err *e)
 	struct entry base;
 	struct base_place place;
 	struct piece *p;
+	bool more = false;
 	int found, seen = 0, reuse = 0;
 
-	if (it->entry.type == ENTRY_FILE && it->entry.nlink > 1 &&
-	    (seen = link_seen(w, it->dev, it->entry.inode, e)) == -1)
+	if (it->entry.type == ENTRY_FILE && it->entry.nlink > 1 && (seen = link_meet(w, it, &more, e)) == -1)
 		return -1;
 	if ((found = base_list_find(w->base, it->path, it->entry.name, &base, &place, e)) == -1)
 		return -1;
@@ -281,10 +279,11 @@ take_entry(struct walking *w, const struct walk_item *it, struct err *e)
 	    (reuse = entry_is_held(w->g, &base, &place, e)) == -1)
 		return -1;
 	if (it->entry.type == ENTRY_FILE && !seen && !reuse)
-		return take_file(w, it, e);
+		return take_file(w, it, more, e);
 	if ((p = piece_new(w, seen ? PIECE_LINK : PIECE_READY, e)) == NULL)
 		return -1;
 	p->dev = it->dev;
+	p->more_names = more;
 	p->en = it->entry;
 	if (it->entry.type == ENTRY_FILE && !seen) {
 		p->en.flags = base.flags;
@@ -351,15 +350,9 @@ take_item(struct walking *w, const struct walk_item *it, struct err *e)
 static void
 walking_free(struct walking *w)
 {
-	struct linked *l;
-
-	for (unsigned i = 0; i < LINK_BUCKETS; i++)
-		while ((l = w->links[i]) != NULL) {
-			w->links[i] = l->next;
-			free(l);
-		}
 	if (w->u != NULL)
 		unit_free(w->u);
+	inode_map_free(w->links);
 	base_list_free(w->base);
 	free(w);
 }
@@ -374,9 +367,10 @@ engine_walk(void *arg)
 	int got = -1, rc = -1;
 
 	err_clear(&e);
-	if (w == NULL) {
+	if (w == NULL || (w->links = inode_map_new(g->runs_fd, LINKS_MEMORY)) == NULL) {
 		err_errno(&e, "walk");
 		engine_fail(g, &e);
+		free(w);
 		return;
 	}
 	w->g = g;

@@ -55,13 +55,27 @@ work_bundle(struct worker *w, struct bundle *b, struct err *e)
 	return 0;
 }
 
-/* The oldest unit with something to do, taken. */
-static struct unit *
+/*
+ * Whether a stretch of the file may be read: what lies before it may take long,
+ * and what was read of it waits in memory until then.  The first unit is waited
+ * for by nobody but the order thread, so it goes on whatever the others hold.
+ */
+static bool
+big_may_go(const struct engine *g, const struct unit *u)
+{
+	if (u->big->busy || u->big->eof)
+		return false;
+	return u == g->first ? u->big->untaken < STRETCHES_MAX : g->untaken < STRETCHES_MAX;
+}
+
+struct unit *
 unit_take_locked(struct engine *g)
 {
 	for (struct unit *u = g->first; u != NULL; u = u->next) {
-		if (u->big != NULL && !u->big->busy && !u->big->eof) {
+		if (u->big != NULL && big_may_go(g, u)) {
 			u->big->busy = true;
+			u->big->untaken++;
+			g->untaken++;
 			return u;
 		}
 		if (u->big == NULL && u->state == UNIT_NEW) {
