@@ -16,6 +16,17 @@
 #   loop_cut DIR		power cut: what was not synced is lost when it is mounted again
 #   loop_end			unmount, detach and end whatever was begun here
 
+# loop_until COMMAND...: until it is true, some 20 s at most
+loop_until() {
+	loop_left=1000
+	until "$@" >/dev/null 2>&1 || loop_enough; do sleep 0.02; done
+	"$@" >/dev/null 2>&1
+}
+loop_enough() {
+	loop_left=$((loop_left - 1))
+	[ "$loop_left" -le 0 ]
+}
+
 loop_devices=''	# of each device:file
 loop_mounts='' loop_slow=''
 
@@ -118,6 +129,8 @@ loop_is_ours() {
 	[ "$(losetup -n -O BACK-FILE "$1" 2>/dev/null)" = "$2" ]
 }
 
+loop_is_gone() { ! loop_is_ours "$@"; }
+
 # loop_file_of DEVICE: the file it was attached to here; "" if it was not
 loop_file_of() {
 	for loop_word in $loop_devices; do
@@ -129,26 +142,12 @@ loop_file_of() {
 loop_detach() {
 	loop_file=$(loop_file_of "$1")
 	! loop_is_ours "$1" "$loop_file" || losetup -d "$1"
-	loop_left=500
-	while loop_is_ours "$1" "$loop_file" && [ "$loop_left" -gt 0 ]; do
-		sleep 0.02
-		loop_left=$((loop_left - 1))
-	done
+	loop_until loop_is_gone "$1" "$loop_file"
 }
 
 loop_shrink() {
 	truncate -s "$3" "$2"
 	losetup -c "$1"
-}
-
-# loop_until COMMAND...: until it is true, 20 s at most
-loop_until() {
-	loop_left=1000
-	until "$@" >/dev/null 2>&1; do
-		loop_left=$((loop_left - 1))
-		[ "$loop_left" -gt 0 ] || return 1
-		sleep 0.02
-	done
 }
 
 loop_slow_attach() {
