@@ -331,6 +331,7 @@ entry_next(struct walker *w, struct walk_item *item, struct err *e)
 	item->dir = f->dir;
 	item->path = walk_dir_path(f->dir);
 	item->dev = s->st.st_dev;
+	item->occupied = (uint64_t)s->st.st_blocks * 512;
 	en->fs = (uint16_t)pos;
 	en->name = view_of(name, len);
 	en->user = owner_user(w->opt.owners, en->uid);

@@ -62,6 +62,7 @@ struct walk_item {
 	bool above;		/* DIR: a directory above a PATH: it shows only what leads there */
 	struct entry entry;	/* ENTRY: all but extents; xattrs of regular files only with file_xattrs */
 	dev_t dev;		/* ENTRY: its device as stat says it, for this walk only */
+	uint64_t occupied;	/* ENTRY: bytes that the file system says it takes */
 	enum walk_reason reason;	/* SKIPPED */
 	const struct err *err;	/* ERROR; err->sys ENOENT: it vanished meanwhile */
 };
