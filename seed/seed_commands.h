@@ -11,6 +11,7 @@ struct args;
 struct err;
 
 int seed_register(struct args *a, struct err *e);
+int seed_plan(struct args *a, struct err *e);
 int seed_build(struct args *a, struct err *e);
 int seed_images(struct args *a, struct err *e);
 int seed_cancel(struct args *a, struct err *e);

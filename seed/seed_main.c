@@ -2,6 +2,7 @@
 #include "seed/seed_commands.h"
 
 static const struct cmd cmds[] = {
+	{ "plan", "PATH... [--line RATE] [--disk SIZE]...", "what a first image takes: disks, days, and what changes", seed_plan },
 	{ "register", "CREDENTIAL --offline [OPTION...]", "make this machine known to a vault", seed_register },
 	{ "build", "--to DISK PATH... | --resume", "write what is below PATHs as an image onto a disk", seed_build },
 	{ "images", "", "this machine's images and where they are on their way", seed_images },
