@@ -88,6 +88,32 @@ journal_options_encode(const struct journal_options *o, uint8_t out[JOURNAL_OPTI
 	le64_put(out + 4, o->reserve);
 }
 
+enum fmt_status
+journal_counts_decode(struct journal_counts *c, const uint8_t *in, size_t len)
+{
+	struct rd r = { .p = in, .left = len };
+
+	c->entries = rd_u64(&r);
+	c->files = rd_u64(&r);
+	c->bytes = rd_u64(&r);
+	c->unreadable = rd_u64(&r);
+	c->warnings = rd_u64(&r);
+	if (!r.bad && r.left == 0)
+		return FMT_OK;
+	memset(c, 0, sizeof(*c));
+	return r.bad ? FMT_SHORT : FMT_TRAILING;
+}
+
+void
+journal_counts_encode(const struct journal_counts *c, uint8_t out[JOURNAL_COUNTS_LEN])
+{
+	le64_put(out, c->entries);
+	le64_put(out + 8, c->files);
+	le64_put(out + 16, c->bytes);
+	le64_put(out + 24, c->unreadable);
+	le64_put(out + 32, c->warnings);
+}
+
 static enum fmt_status
 rows_are_whole(struct fmt_view v)
 {

@@ -23,7 +23,7 @@ enum journal_type {
 	JOURNAL_DISK = 2,	/* the label of a disk that is used from here on, encoded */
 	JOURNAL_PACK = 3,	/* disk u32 | number u32 | file length u32 | table | footer: durable on the disk */
 	JOURNAL_ITEMS = 4,	/* items of the listing, as in a leaf without its head: below the watermark */
-	JOURNAL_WARN = 5,	/* path str16 | text str16: a source item that has a warning */
+	JOURNAL_COUNTS = 5,	/* journal_counts: of the listing, which is complete; before the envelope; the last one counts */
 	JOURNAL_ENVELOPE = 6,	/* the snapshot's envelope, encoded: number given, listing complete */
 	JOURNAL_CLOSED = 7,	/* a disk statement, encoded: that disk is closed */
 	JOURNAL_READ_BACK = 8,	/* disk u32: read back without error */
@@ -52,6 +52,16 @@ struct journal_options {
 };
 enum fmt_status journal_options_decode(struct journal_options *o, const uint8_t *in, size_t len);
 void journal_options_encode(const struct journal_options *o, uint8_t out[JOURNAL_OPTIONS_LEN]);
+
+/* JOURNAL_COUNTS: the five as u64, in this order. */
+#define JOURNAL_COUNTS_LEN	40
+struct journal_counts {
+	uint64_t entries, files, bytes;		/* in the snapshot */
+	uint64_t unreadable;			/* items left out that should be in */
+	uint64_t warnings;			/* of the run that completed the listing */
+};
+enum fmt_status journal_counts_decode(struct journal_counts *c, const uint8_t *in, size_t len);
+void journal_counts_encode(const struct journal_counts *c, uint8_t out[JOURNAL_COUNTS_LEN]);
 
 struct journal_record {
 	uint8_t type;

@@ -21,7 +21,7 @@ disks_of(const struct image_state *im)
 static void
 image_print(const struct image_state *im)
 {
-	char size[HUMAN_MAX], chunks[HUMAN_MAX], when[SEED_WHEN_MAX], digest[HUMAN_MAX] = "-";
+	char size[HUMAN_MAX], files[HUMAN_MAX] = "-", when[SEED_WHEN_MAX], digest[HUMAN_MAX] = "-";
 	const struct envelope *env = im->envelope.seq != 0 ? &im->envelope : NULL;
 	uint8_t d[DIGEST_LEN];
 	struct out *o;
@@ -30,9 +30,11 @@ image_print(const struct image_state *im)
 		statement_digest(&manifest_schema, im->manifest_bytes, im->manifest_len, d);
 		(void)human_digest(digest, d);
 	}
+	if (env != NULL)
+		(void)human_count(files, im->counts.files);
 	out_text("%-6s %-10s %-18s %5u  %10s  %14s  %-12s  %s\n", im->begin.short_name, image_state_word(im),
 	    seed_when(when, im->begin.begin_ns / 1000000000), disks_of(im), human_size(size, im->pack_bytes),
-	    human_count(chunks, im->chunks), im->begin.set_name, digest);
+	    files, im->begin.set_name, digest);
 
 	o = out_object("image");
 	out_str(o, "image", im->begin.short_name);
@@ -44,7 +46,13 @@ image_print(const struct image_state *im)
 	out_u64(o, "bytes", im->pack_bytes);
 	out_u64(o, "packs", im->packs);
 	out_u64(o, "chunks", im->chunks);
-	out_u64(o, "warnings", im->warnings);
+	if (env != NULL) {
+		out_u64(o, "entries", im->counts.entries);
+		out_u64(o, "files", im->counts.files);
+		out_u64(o, "source_bytes", im->counts.bytes);
+		out_u64(o, "unreadable", im->counts.unreadable);
+		out_u64(o, "warnings", im->counts.warnings);
+	}
 	out_bool(o, "read_back", image_disks_done(im));
 	if (env != NULL) {
 		out_bytes(o, "snapshot_id", env->snapshot_id, ID_LEN);
@@ -77,7 +85,7 @@ seed_images(struct args *a, struct err *e)
 		if (n == 0)
 			out_text("no images yet.  Next: samara-seed build --to DISK PATH...\n");
 		else
-			out_text("image  state      begun              disks        size          chunks  set           manifest\n");
+			out_text("image  state      begun              disks        size           files  set           manifest\n");
 		for (size_t i = 0; i < n; i++)
 			image_print(images[i]);
 		o = out_object("summary");

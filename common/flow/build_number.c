@@ -238,6 +238,19 @@ chain_fill(struct build *b, struct envelope *env, struct err *e)
 	return 0;
 }
 
+/* What is in the snapshot, for who looks at the image later. */
+static int
+counts_put(struct build *b, struct err *e)
+{
+	const struct build_result *r = &b->r->result;
+	const struct journal_counts c = { .entries = r->entries, .files = r->files, .bytes = r->bytes,
+	    .unreadable = r->unreadable, .warnings = r->warnings };
+	uint8_t bytes[JOURNAL_COUNTS_LEN];
+
+	journal_counts_encode(&c, bytes);
+	return journal_put(b->j, JOURNAL_COUNTS, bytes, sizeof(bytes), e);
+}
+
 /* Sign the envelope and make it durable: from here on the number is taken. */
 static int
 envelope_put(struct build *b, int dirfd, struct envelope *env, struct err *e)
@@ -251,6 +264,8 @@ envelope_put(struct build *b, int dirfd, struct envelope *env, struct err *e)
 	rc = statement_make(&envelope_schema, env, b->s->sign_secret, &out, e);
 	if (rc == 0 && (rc = file_put_new(dirfd, name, out.p, out.len, 0600, e)) == 1)
 		rc = err_set(e, ERR_INTERNAL, "snapshot number %llu is taken", (unsigned long long)env->seq);
+	if (rc == 0)
+		rc = counts_put(b, e);
 	if (rc == 0)
 		rc = journal_put(b->j, JOURNAL_ENVELOPE, out.p, out.len, e);
 	if (rc == 0)

@@ -205,8 +205,9 @@ take_record(struct image_state *im, unsigned type, struct fmt_view v, struct err
 		return take_disk(im, v, e);
 	case JOURNAL_PACK:
 		return take_pack(im, v, e);
-	case JOURNAL_WARN:
-		im->warnings++;
+	case JOURNAL_COUNTS:
+		if (journal_counts_decode(&im->counts, v.p, v.len) != FMT_OK)
+			return err_set(e, ERR_STATE, "journal: a record of counts is damaged");
 		return 0;
 	case JOURNAL_ENVELOPE:
 		return keep_statement(&envelope_schema, &im->envelope, v, &im->envelope_bytes, &im->envelope_len, e);

@@ -48,7 +48,7 @@ struct image_state {
 	size_t manifest_len;
 	uint8_t *parcel_bytes, *answer_bytes;	/* of the records shipped and handed off; NULL: none */
 	size_t parcel_len, answer_len;
-	uint64_t warnings;
+	struct journal_counts counts;	/* zeros: the listing is not complete yet */
 };
 
 /* Is told each pack of a disk that is not gone: disk, number there, file length, table. */

@@ -108,6 +108,23 @@ each_bad_field_of_a_record_is_refused(void **state)
 	}
 }
 
+static void
+counts_come_back_and_no_other_length_is_taken(void **state)
+{
+	const struct journal_counts c = { 5, 4, UINT64_MAX, 2, 1 };
+	uint8_t b[JOURNAL_COUNTS_LEN + 1] = { 0 };
+	struct journal_counts again;
+
+	(void)state;
+	journal_counts_encode(&c, b);
+	assert_int_equal(journal_counts_decode(&again, b, JOURNAL_COUNTS_LEN), FMT_OK);
+	assert_memory_equal(&again, &c, sizeof(c));
+	for (size_t n = 0; n < JOURNAL_COUNTS_LEN; n++)
+		assert_int_equal(journal_counts_decode(&again, b, n), FMT_SHORT);
+	assert_int_equal(journal_counts_decode(&again, b, sizeof(b)), FMT_TRAILING);
+	assert_true(again.entries == 0 && again.warnings == 0);
+}
+
 static enum fmt_status
 begin_with(const char *short_name, struct fmt_view paths, struct fmt_view excludes)
 {
@@ -174,6 +191,7 @@ main(void)
 		cmocka_unit_test(a_journal_head_holds_to_its_layout),
 		cmocka_unit_test(a_record_comes_back_and_a_torn_one_is_short),
 		cmocka_unit_test(each_bad_field_of_a_record_is_refused),
+		cmocka_unit_test(counts_come_back_and_no_other_length_is_taken),
 		cmocka_unit_test(the_start_of_a_build_has_whole_rows),
 		cmocka_unit_test(options_come_back_and_each_bad_field_is_refused),
 	};
