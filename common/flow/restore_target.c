@@ -13,6 +13,10 @@
 /* What stands in a target that is being filled. */
 #define NOTE_NAME	".samara-restore"
 #define NOTE_MAX	4096u
+#define NOTE_BEGINS	"samara-seed restores snapshot "
+
+/* Whose is what stands under that name? */
+enum note_kind { NOTE_NONE, NOTE_OURS, NOTE_OTHER_RESTORE, NOTE_NOT_OURS };
 
 /* The note's text: which snapshot, which directory of it. */
 static void
@@ -20,7 +24,7 @@ note_text(const struct restore_job *j, char out[NOTE_MAX])
 {
 	char id[2 * ID_LEN + 1], root[3000];
 
-	(void)snprintf(out, NOTE_MAX, "samara-seed restores snapshot %s into this directory.\nfrom %s\n"
+	(void)snprintf(out, NOTE_MAX, NOTE_BEGINS "%s into this directory.\nfrom %s\n"
 	    "Run the same command again to go on; this file goes away when all is there.\n",
 	    text_hex(id, j->opt->snap->env.snapshot_id, ID_LEN),
 	    text_safe(root, sizeof(root), j->opt->root, strlen(j->opt->root)));
@@ -47,21 +51,24 @@ target_is_empty(const struct restore_job *j, struct err *e)
 	return empty;
 }
 
-/* 1 if the target's note is ours, 0 if there is none or another. */
-static int
-note_is_ours(const struct restore_job *j, const char *want)
+/* ${want} is the text of this restore's own. */
+static enum note_kind
+note_look(const struct restore_job *j, const char *want)
 {
+	enum note_kind kind = NOTE_NOT_OURS;
 	struct err own;
 	uint8_t *have;
 	size_t len;
-	int ours;
 
 	err_clear(&own);
 	if (file_read(j->target, NOTE_NAME, NOTE_MAX, &have, &len, &own) != 0)
-		return 0;
-	ours = len == strlen(want) && memcmp(have, want, len) == 0;
+		return own.code == ERR_NOT_FOUND ? NOTE_NONE : NOTE_NOT_OURS;
+	if (len == strlen(want) && memcmp(have, want, len) == 0)
+		kind = NOTE_OURS;
+	else if (len > strlen(NOTE_BEGINS) && memcmp(have, NOTE_BEGINS, strlen(NOTE_BEGINS)) == 0)
+		kind = NOTE_OTHER_RESTORE;
 	free(have);
-	return ours;
+	return kind;
 }
 
 static int
@@ -71,7 +78,7 @@ target_judge(struct restore_job *j, const char *note, struct err *e)
 
 	if (empty == -1)
 		return -1;
-	j->r->resumed = !empty && note_is_ours(j, note);
+	j->r->resumed = !empty && note_look(j, note) == NOTE_OURS;
 	if (empty || j->r->resumed || j->opt->overwrite >= 0)
 		return 0;
 	return err_set(e, ERR_NOT_EMPTY, "%s is not empty, and what is in it is no unfinished restore of this snapshot",
@@ -92,12 +99,19 @@ target_open(struct restore_job *j, enum place_overwrite *how, uint64_t *tag, str
 	hash_once(note, strlen(note), digest);
 	*tag = le64_get(digest);
 	*how = j->opt->overwrite >= 0 ? (enum place_overwrite)j->opt->overwrite : PLACE_IF_DIFFERENT;
+	if (note_look(j, note) == NOTE_NOT_OURS)	/* somebody's own file: it stays, and nothing marks this restore */
+		return 0;
 	return file_replace(j->target, NOTE_NAME, note, strlen(note), 0644, e);
 }
 
 int
 target_done(struct restore_job *j, struct err *e)
 {
+	char note[NOTE_MAX];
+
+	note_text(j, note);
+	if (note_look(j, note) != NOTE_OURS)	/* a file of that name that was restored, for one */
+		return 0;
 	if (io->unlinkat(j->target, NOTE_NAME, 0) != 0 && errno != ENOENT)
 		return err_errno(e, "remove %s/%s", j->opt->to, NOTE_NAME);
 	return 0;

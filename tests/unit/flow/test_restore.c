@@ -101,6 +101,34 @@ a_target_with_other_things_in_it_is_refused_until_it_is_said_what_to_do(void **s
 }
 
 static void
+somebodys_own_file_of_the_notes_name_stays_as_it_is(void **state)
+{
+	struct read_back *t = *state;
+	struct restore_options o = { .overwrite = PLACE_ALWAYS };
+	char path[512], line[64] = "";
+	FILE *f;
+
+	assert_int_equal(read_back_open(t), 0);
+	assert_int_equal(mkdir(t->to, 0755), 0);
+	(void)snprintf(path, sizeof(path), "%s/.samara-restore", t->to);
+	assert_non_null(f = fopen(path, "w"));
+	(void)fputs("my own words", f);
+	(void)fclose(f);
+	assert_int_equal(read_back_restore(t, &o), 0);
+	assert_int_equal(read_back_restore(t, &o), 0);
+	assert_non_null(f = fopen(path, "r"));
+	assert_non_null(fgets(line, sizeof(line), f));
+	(void)fclose(f);
+	assert_string_equal(line, "my own words");
+	/* The note that a restore of another snapshot left is samara's, and taken over. */
+	assert_non_null(f = fopen(path, "w"));
+	(void)fputs("samara-seed restores snapshot 00112233445566778899aabbccddeeff into this directory.\n", f);
+	(void)fclose(f);
+	assert_int_equal(read_back_restore(t, &o), 0);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void
 what_is_there_is_left_or_replaced_as_was_said(void **state)
 {
 	struct read_back *t = *state;
@@ -264,6 +292,7 @@ main(void)
 		T(a_directory_of_the_snapshot_can_be_the_root),
 		T(single_paths_come_back_with_the_directories_above_them),
 		T(a_target_with_other_things_in_it_is_refused_until_it_is_said_what_to_do),
+		T(somebodys_own_file_of_the_notes_name_stays_as_it_is),
 		T(what_is_there_is_left_or_replaced_as_was_said),
 		T(a_dry_run_counts_and_writes_nothing),
 		T(a_bad_chunk_costs_its_files_and_no_others),
