@@ -8,10 +8,13 @@
 #include "common/base/log.h"
 #include "common/base/out.h"
 #include "common/base/text.h"
+#include "common/flow/job.h"
 #include "common/flow/restore.h"
+#include "common/flow/state.h"
 #include "common/walk/owner.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_read.h"
+#include "seed/seed_state.h"
 
 struct restoring {
 	struct seed_read read;
@@ -21,17 +24,20 @@ struct restoring {
 	uint64_t jobs;
 	char *root;
 	char **only;
+	struct job *job;	/* NULL: there is no state, or it cannot be written */
 };
 
 static void
 item_told(void *arg, struct fmt_view path, const struct err *why)
 {
 	char safe[2048];
+	struct restoring *g = arg;
 	struct out *o;
 
-	(void)arg;
 	(void)text_safe(safe, sizeof(safe), path.p, path.len);
 	say_warn("%s: %s", safe, why->msg);
+	if (g->job != NULL)
+		job_warn(g->job, "%s: %s", safe, why->msg);
 	o = out_object("item");
 	out_name(o, "path", path.p, path.len);
 	out_str(o, "message", why->msg);
@@ -168,11 +174,45 @@ paths_resolve(struct restoring *g, struct args *a, struct err *e)
 	return 0;
 }
 
+/* A record of it where the machine is registered; a restore does not fail for want of one. */
+static void
+job_begin(struct restoring *g, const struct args *a)
+{
+	char id[SNAPSHOT_SHORT_LEN], what[4200];
+	struct state *s;
+	struct err own;
+
+	if (g->read.kit != NULL || g->o.dry_run)
+		return;
+	err_clear(&own);
+	(void)snprintf(what, sizeof(what), "snapshot %s into %s", snapshot_short(id, g->read.snap->env.snapshot_id), g->o.to);
+	if ((s = seed_state_open(a, &own)) == NULL || (g->job = job_start(s, "restore", what, &own)) == NULL)
+		say_warn("this restore is not kept among the jobs: %s", own.msg);
+	state_free(s);
+}
+
+/* How it ended: ${status} with ${r}, or -1 with ${e}. */
+static void
+job_finish(struct restoring *g, const struct restore_report *r, int status, const struct err *e)
+{
+	char text[256], n[HUMAN_MAX], size[HUMAN_MAX];
+
+	if (g->job == NULL)
+		return;
+	if (status == 0)
+		(void)snprintf(text, sizeof(text), "restored %s files, %s", human_count(n, r->files), human_size(size, r->bytes));
+	else
+		(void)snprintf(text, sizeof(text), "%s files restored; %llu not back, %llu left alone", human_count(n, r->files),
+		    (unsigned long long)r->failed, (unsigned long long)r->left);
+	job_end(g->job, status < 0 ? err_exit(e->code) : status, status < 0 ? e->msg : text);
+}
+
 static int
 restore_opened(struct restoring *g, struct args *a, struct err *e)
 {
-	struct restore_report r;
+	struct restore_report r = { 0 };
 	int64_t begin = io_mono_ns();
+	int rc;
 
 	if (paths_resolve(g, a, e) != 0 || plan_print(g, e) != 0)
 		return -1;
@@ -180,14 +220,18 @@ restore_opened(struct restoring *g, struct args *a, struct err *e)
 	g->o.keys = g->read.s.keys;
 	g->o.snap = g->read.snap;
 	g->o.tell = item_told;
+	g->o.arg = g;
 	if (g->by_name && (g->o.by_name = owner_names_new()) == NULL)
 		return err_set(e, ERR_MEMORY, "no memory");
-	if (restore_run(&g->o, &r, e) != 0) {
+	job_begin(g, a);
+	if ((rc = restore_run(&g->o, &r, e)) != 0) {
 		if (e->code == ERR_INTERRUPTED)
 			(void)err_next(e, "The same command goes on: what is there already is not written again.");
-		return -1;
+	} else {
+		rc = report_print(g, &r, io_mono_ns() - begin);
 	}
-	return report_print(g, &r, io_mono_ns() - begin);
+	job_finish(g, &r, rc, e);
+	return rc;
 }
 
 int
