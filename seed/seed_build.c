@@ -14,12 +14,15 @@
 #include "common/flow/build.h"
 #include "seed/seed_commands.h"
 
+#define EXCLUDE_LEN_MAX		65535u
+#define EXCLUDES_LEN_MAX	(2u << 20)
+
 struct build_args {
 	struct build_options o;
 	const char *to, *set, *passphrase_file;
 	struct opt_list excludes;	/* patterns and those of files, in the order given */
 	char **patterns;
-	size_t npatterns;
+	size_t npatterns, pattern_bytes;
 	int resume, one_fs, caches, full, plain, network, no_test, no_back, force, no_inode, no_ctime;
 	uint64_t level, workers;
 	struct passphrase pass;
@@ -28,8 +31,15 @@ struct build_args {
 static int
 pattern_add(struct build_args *b, const char *p, size_t len, struct err *e)
 {
-	char **grown = realloc(b->patterns, (b->npatterns + 1) * sizeof(*grown));
+	char **grown;
 
+	/* As the journal has room for them. */
+	if (len > EXCLUDE_LEN_MAX || (b->pattern_bytes += len + 2) > EXCLUDES_LEN_MAX) {
+		(void)err_set(e, ERR_USAGE, len > EXCLUDE_LEN_MAX ? "an exclude pattern of %zu bytes: at most 65,535 are taken" :
+		    "exclude patterns of %zu bytes in all: at most 2 MiB are taken", len > EXCLUDE_LEN_MAX ? len : b->pattern_bytes);
+		return err_next(e, "use wildcards, or exclude a directory above");
+	}
+	grown = realloc(b->patterns, (b->npatterns + 1) * sizeof(*grown));
 	if (grown == NULL)
 		return err_errno(e, "exclude");
 	b->patterns = grown;
