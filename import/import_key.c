@@ -10,15 +10,18 @@
 #include "import/import_vault.h"
 
 static void
-copied_print(const struct vault *v, const char *out, int wrapped)
+copied_print(const struct vault *v, const char *out, int wrapped, int dry_run)
 {
 	struct out *j = out_object("summary");
 
-	out_text("copy of the key of vault %s: %s%s\n", v->desc.name, out, wrapped ? ", wrapped by the passphrase" : "");
-	out_text("Who has it can issue credentials in the vault's name.  Keep it on a medium of its own, somewhere else.\n");
+	out_text("%s the key of vault %s: %s%s\n", dry_run ? "would write a copy of" : "copy of", v->desc.name, out,
+	    wrapped ? ", wrapped by the passphrase" : "");
+	if (!dry_run)
+		out_text("Who has it can issue credentials in the vault's name.  Keep it on a medium of its own, somewhere else.\n");
 	out_str(j, "vault", v->desc.name);
 	out_name(j, "file", out, strlen(out));
 	out_bool(j, "wrapped", wrapped);
+	out_bool(j, "dry_run", dry_run);
 	out_emit(j);
 }
 
@@ -49,8 +52,8 @@ import_key_copy(struct args *a, struct err *e)
 		return -1;
 	}
 	rc = a->dry_run ? 0 : vault_key_copy(v, out, p.text, p.len, e);
-	if (rc == 0 && !a->dry_run)
-		copied_print(v, out, p.text != NULL);
+	if (rc == 0)
+		copied_print(v, out, p.text != NULL, a->dry_run);
 	passphrase_release(&p);
 	vault_close(v);
 	return rc;
