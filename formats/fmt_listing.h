@@ -14,10 +14,11 @@ enum entry_type {
 	ENTRY_TYPE_MAX = ENTRY_BLOCK
 };
 
-#define ENTRY_UNSURE	1u	/* changed while it was read, or its times were too fresh */
+#define ENTRY_UNSURE	1u	/* to be read again next time: changed while it was read, or its times were too fresh */
 #define ENTRY_PARTIAL	2u	/* a part could not be read and stands as zeros */
 #define ENTRY_ABOVE	4u	/* a directory above a given path: attributes only */
-#define ENTRY_FLAGS	7u
+#define ENTRY_CHANGED	8u	/* changed while it was read: what stands there may never have been so; always unsure too */
+#define ENTRY_FLAGS	15u
 
 #define LONG_EXTENTS	1u	/* the extents stand in a spill tree */
 #define LONG_XATTRS	2u	/* the extended attributes do */

@@ -86,6 +86,7 @@ entry_emit(struct fmt_view dir, const struct entry *en)
 	out_u64(o, "links", en->nlink);
 	out_u64(o, "inode", en->inode);
 	out_bool(o, "unsure", (en->flags & ENTRY_UNSURE) != 0);
+	out_bool(o, "changed", (en->flags & ENTRY_CHANGED) != 0);
 	out_bool(o, "partial", (en->flags & ENTRY_PARTIAL) != 0);
 	if (en->type == ENTRY_SYMLINK)
 		out_name(o, "target", en->target.p, en->target.len);
@@ -109,7 +110,7 @@ entry_show(struct showing *s, struct fmt_view dir, const struct entry *en)
 	    owner_text(group, sizeof(group), en->group, en->gid), size, time_text(when, sizeof(when), en),
 	    text_safe(name, sizeof(name), en->name.p, en->name.len), target != NULL ? " -> " : "", target != NULL ? target : "",
 	    (en->flags & ENTRY_PARTIAL) != 0 ? "   (partly unreadable)" :
-	    (en->flags & ENTRY_UNSURE) != 0 ? "   (changed while it was read)" : "");
+	    (en->flags & ENTRY_CHANGED) != 0 ? "   (changed while it was read)" : "");
 	free(target);
 	entry_emit(dir, en);
 	s->entries++;

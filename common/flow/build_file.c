@@ -151,7 +151,7 @@ small_read(struct worker *w, struct unit *u, struct piece *p, int fd, struct err
 		same = stat_same(&first, &after) && n == first.st_size;
 	}
 	if (!same) {
-		p->en.flags |= ENTRY_UNSURE;
+		p->en.flags |= ENTRY_UNSURE | ENTRY_CHANGED;
 		engine_warn(w->g, p->path, p->en.name, "changed while it was read");
 	}
 	p->en.size = (uint64_t)n;
@@ -345,7 +345,7 @@ big_ended(struct worker *w, struct unit *u, bool *again)
 		*again = true;
 		return;
 	}
-	p->en.flags |= ENTRY_UNSURE;
+	p->en.flags |= ENTRY_UNSURE | ENTRY_CHANGED;
 	engine_warn(w->g, p->path, p->en.name, "changed while it was read");
 }
 
