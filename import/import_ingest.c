@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/args.h"
@@ -8,7 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/out.h"
 #include "common/base/text.h"
-#include "common/flow/ingest.h"
+#include "common/flow/ingest_many.h"
 #include "common/flow/vault.h"
 #include "import/import_commands.h"
 #include "import/import_vault.h"
@@ -17,10 +16,11 @@
 #define EXIT_DAMAGE	4
 
 struct told {
-	const struct vault *v;
-	const char *disk;
+	const struct vault *v;	/* of the image in hand, while it is told of */
+	char vault[NAME_MAX_LEN + 1];	/* of the newest image */
 	int dry_run;
 	int exit;
+	size_t failed, disks;
 	uint64_t images, stored, bad, unclaimed;
 };
 
@@ -112,10 +112,13 @@ print_done(const struct told *t, const struct ingest_result *r)
 }
 
 static void
-image_done(void *arg, const struct ingest_result *r)
+image_done(void *arg, const struct vault *v, const char *disk, const struct ingest_result *r)
 {
 	struct told *t = arg;
 
+	(void)disk;
+	t->v = v;
+	memcpy(t->vault, v->desc.name, sizeof(t->vault));
 	t->images++;
 	t->stored += r->bytes_stored;
 	t->bad += r->chunks_bad;
@@ -135,30 +138,30 @@ image_done(void *arg, const struct ingest_result *r)
 		t->exit = EXIT_NOT_ALL;
 }
 
-static int
-ingest_all(struct vault *v, const struct args *a, size_t first, const struct ingest_options *o, struct told *t,
-    struct err *e)
+/* The first failure is the command's own and is printed by its frame; with several disks each is said as it happens. */
+static void
+disk_failed(void *arg, const char *disk, const struct err *e)
 {
-	struct out *j;
+	struct told *t = arg;
 
-	for (size_t i = first; i < a->n; i++) {
-		t->disk = a->operands[i];
-		if (ingest_disk(v, a->operands[i], o, image_done, t, e) != 0) {
-			if (e->code == ERR_INTERRUPTED)
-				(void)err_next(e, "samara-import ingest %s %s goes on; what was stored stays.", v->path,
-				    a->operands[i]);
-			return -1;
-		}
-	}
-	j = out_object("summary");
-	out_str(j, "vault", v->desc.name);
+	t->failed++;
+	if (t->disks > 1)
+		say_warn("%s: %s", disk, e->msg);
+}
+
+static void
+emit_summary(const struct told *t)
+{
+	struct out *j = out_object("summary");
+
+	out_str(j, "vault", t->vault);
 	out_u64(j, "images", t->images);
 	out_u64(j, "unclaimed", t->unclaimed);
+	out_u64(j, "disks_failed", t->failed);
 	out_u64(j, "chunks_bad", t->bad);
 	out_u64(j, "bytes_stored", t->stored);
 	out_bool(j, "dry_run", t->dry_run);
 	out_emit(j);
-	return 0;
 }
 
 int
@@ -166,6 +169,7 @@ import_ingest(struct args *a, struct err *e)
 {
 	struct ingest_options o = { .image = NULL };
 	struct told t = { .exit = 0 };
+	const struct ingest_many_told told = { &t, image_done, disk_failed };
 	uint64_t jobs = 0;
 	const char *named;
 	size_t first;
@@ -174,21 +178,24 @@ import_ingest(struct args *a, struct err *e)
 		{ "image", 0, OPT_STR, &o.image, "IMAGE", "only this image of those on the disk" },
 		{ NULL, 0, 0, NULL, NULL, NULL }
 	};
-	struct vault *v;
 	int rc = args_parse(a, opts, e);
 
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	if (jobs > 1024)
 		return err_set(e, ERR_USAGE, "--jobs takes a number up to 1024");
-	if (import_disks(a, &named, &first, e) != 0 || (v = import_vault_of_disk(named, a->operands[first], 0, e)) == NULL)
+	if (import_disks(a, &named, &first, e) != 0)
 		return -1;
 	o.jobs = (unsigned)jobs;
 	o.memory = a->memory;
-	o.dry_run = a->dry_run;
-	t.v = v;
-	t.dry_run = a->dry_run;
-	rc = ingest_all(v, a, first, &o, &t, e);
-	vault_close(v);
-	return rc < 0 ? -1 : t.exit;
+	o.dry_run = t.dry_run = a->dry_run;
+	t.disks = a->n - first;
+	rc = ingest_many(named, import_vaults(), a->operands + first, t.disks, &o, &told, e);
+	if (rc != 0) {
+		if (e->code == ERR_INTERRUPTED)
+			(void)err_next(e, "The same command goes on; what was stored stays.");
+		return -1;
+	}
+	emit_summary(&t);
+	return t.exit;
 }

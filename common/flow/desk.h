@@ -57,4 +57,21 @@ typedef void (*receive_done_fn)(void *arg, const struct receive_result *r);
 int receive_disk(struct vault *v, const char *path, const struct receive_options *o, receive_done_fn done, void *arg,
     struct err *e);
 
+/* Where vaults are looked for. */
+struct desk_vaults {
+	const char *vault;	/* this one and no other; NULL: by the labels */
+	const char *dir;	/* the directory of vaults (SAMARA_VAULTS) */
+};
+
+/**
+ * desk_each_vault(where, path, fn, arg, e):
+ * Open every vault for which an image lies on the disk at ${path} and call
+ * ${fn}(arg, vault, path of the disk's top directory, e) with each, until one
+ * fails.  The disk stays mounted meanwhile.  Return 0 or -1 with ${e}:
+ * ERR_NO_IMAGE; ERR_NO_VAULT (one of them is not to be found; the others were
+ * served), what vault_open says, what ${fn} says.
+ */
+int desk_each_vault(const struct desk_vaults *where, const char *path,
+    int (*fn)(void *arg, struct vault *v, const char *path, struct err *e), void *arg, struct err *e);
+
 #endif

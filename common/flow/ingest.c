@@ -159,6 +159,7 @@ ingest_image(struct ingest *g, struct err *e)
 		return 0;
 	if (ingest_plan(g, e) != 0)
 		return -1;
+	g->r->to_read = g->to_read;
 	g->r->chunks_new = g->st.chunks > g->r->chunks_held ? g->st.chunks - g->r->chunks_held : 0;
 	if (g->o->dry_run)
 		return 0;

@@ -8,18 +8,28 @@
  * run it again; run it twice at once; bring the disks of an image in any order.
  */
 
+#include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "formats/limits.h"
 
+struct checkers;
 struct err;
 struct vault;
+
+/* How far it is, for others to look at; bytes of packs. */
+struct ingest_watch {
+	atomic_uint_fast64_t total, read;
+};
 
 struct ingest_options {
 	const char *image;	/* short name; NULL: every image on the disk that is for this vault */
 	unsigned jobs;		/* threads that check; 0: one a processor */
 	uint64_t memory;	/* bytes for packs in hand; 0: a default */
 	int dry_run;		/* look and count, store nothing */
+	struct checkers *checkers;	/* that are shared (ingest_check.h); NULL: its own */
+	struct ingest_watch *watch;	/* NULL: it has a progress line of its own */
 };
 
 /* What happened with one image on one disk. */
@@ -38,6 +48,7 @@ struct ingest_result {
 	uint64_t chunks_new, chunks_held, chunks_bad;	/* bad: not held after all */
 	uint32_t damage;		/* statements, lists and indexes on the disk that cannot be believed */
 	uint64_t bytes_read, bytes_stored;
+	uint64_t to_read;		/* bytes of packs that have something new */
 	uint64_t needed, room;		/* before the first byte: what is new, what is free */
 	uint32_t snapshots_new;
 	uint32_t whole, pending, gap;	/* snapshots of the image after it */

@@ -1,7 +1,8 @@
 /*
- * The packs of a disk: one thread reads them in order, each in one piece; some
- * check them and store what can be stored as it is; this one keeps the books.
- * What is in hand at once is bounded by the number of slots.
+ * The packs of a disk: one thread reads them in order, each in one piece; the
+ * checkers (ingest_check.h) check them and store what can be stored as it is;
+ * this one keeps the books.  What is in hand at once is bounded by the number
+ * of slots.
  */
 
 #include <stdatomic.h>
@@ -13,16 +14,15 @@
 #include "common/base/queue.h"
 #include "common/base/stop.h"
 #include "common/flow/ingest_books.h"
+#include "common/flow/ingest_check.h"
 #include "common/flow/ingest_rows.h"
-
-#define SLOTS_MOST	64u
-#define MEMORY_DEFAULT	UINT64_C(400000000)
 
 struct line {
 	struct ingest *g;
-	struct queue *idle, *read, *done;
-	struct pack_slot *slots[SLOTS_MOST];
-	unsigned nslots, workers;
+	struct checkers *checkers;
+	struct queue *idle, *done;
+	struct pack_slot **slots;
+	unsigned nslots;
 	struct pack_slot last;		/* its address says on done: the reader has ended, ${sent} is known */
 	uint64_t sent;
 	atomic_int halt;		/* something failed: read no more */
@@ -73,7 +73,9 @@ read_all(struct line *l, struct disk_rows *r, struct err *e)
 		    pack_slot_read(l->g, s, e) != 0)
 			return -1;
 		progress_add(s->len, 1);
-		if (queue_put(l->read, s) != 0)
+		if (l->g->o->watch != NULL)
+			(void)atomic_fetch_add(&l->g->o->watch->read, s->file_len);
+		if (checkers_put(l->checkers, s) != 0)
 			return 0;
 		l->sent++;
 	}
@@ -90,20 +92,7 @@ reader(void *arg)
 	if ((r = disk_rows_new(l->g, &l->reader_err)) == NULL || read_all(l, r, &l->reader_err) != 0)
 		l->reader_failed = 1;
 	disk_rows_free(r);
-	queue_close(l->read);
 	(void)queue_put(l->done, &l->last);
-}
-
-static void
-worker(void *arg)
-{
-	struct line *l = arg;
-	struct pack_slot *s;
-
-	while ((s = queue_get(l->read)) != NULL) {
-		pack_slot_check(l->g, s);
-		(void)queue_put(l->done, s);
-	}
 }
 
 /* Until all that was read has come back; after a failure only to empty the line. */
@@ -133,20 +122,12 @@ keep_books(struct line *l, struct books *b, struct err *e)
 static int
 line_run(struct line *l, struct books *b, struct err *e)
 {
-	struct pool *one, *many;
-	int rc = -1;
+	struct pool *one;
+	int rc;
 
 	if ((one = pool_start(1, reader, l, e)) == NULL)
 		return -1;
-	if ((many = pool_start(l->workers, worker, l, e)) == NULL) {
-		atomic_store(&l->halt, 1);
-		queue_close(l->idle);
-		queue_close(l->read);
-		pool_wait(one);
-		return -1;
-	}
 	rc = keep_books(l, b, e);
-	pool_wait(many);
 	pool_wait(one);
 	if (rc == 0 && l->reader_failed) {
 		if (e != NULL)
@@ -157,26 +138,26 @@ line_run(struct line *l, struct books *b, struct err *e)
 }
 
 static int
-line_make(struct line *l, struct ingest *g, struct err *e)
+line_make(struct line *l, struct ingest *g, struct checkers *c, struct err *e)
 {
-	uint64_t memory = g->o->memory > 0 ? g->o->memory : MEMORY_DEFAULT;
+	unsigned n = checkers_slots(c);
 
 	l->g = g;
-	l->workers = g->o->jobs > 0 ? g->o->jobs : pool_processors();
-	if (l->workers > SLOTS_MOST / 2)
-		l->workers = SLOTS_MOST / 2;
-	/* A quarter for what is gathered, looked up and cached. */
-	l->nslots = (unsigned)(memory / 4 * 3 / PACK_LEN_MAX);
-	if (l->nslots > l->workers + 4)
-		l->nslots = l->workers + 4;
-	if (l->nslots < 2)
-		l->nslots = 2;
-	if ((l->idle = queue_new(SLOTS_MOST, e)) == NULL || (l->read = queue_new(SLOTS_MOST, e)) == NULL ||
-	    (l->done = queue_new(SLOTS_MOST, e)) == NULL)
+	l->checkers = c;
+	if ((l->slots = calloc(n, sizeof(struct pack_slot *))) == NULL)
+		return err_errno(e, "%s", g->name);
+	if ((l->idle = queue_new(n, e)) == NULL || (l->done = queue_new(n + 1, e)) == NULL)
 		return -1;
-	for (unsigned i = 0; i < l->nslots; i++)
-		if ((l->slots[i] = pack_slot_new(e)) == NULL || queue_put(l->idle, l->slots[i]) != 0)
+	for (; l->nslots < n; l->nslots++) {
+		struct pack_slot *s = pack_slot_new(e);
+
+		if (s == NULL)
 			return -1;
+		s->g = g;
+		s->done = l->done;
+		l->slots[l->nslots] = s;
+		(void)queue_put(l->idle, s);
+	}
 	return 0;
 }
 
@@ -185,27 +166,46 @@ line_end(struct line *l)
 {
 	for (unsigned i = 0; i < l->nslots; i++)
 		pack_slot_free(l->slots[i]);
+	free(l->slots);
 	queue_free(l->idle);
-	queue_free(l->read);
 	queue_free(l->done);
 }
 
-int
-ingest_packs(struct ingest *g, struct err *e)
+static int
+line_through(struct ingest *g, struct checkers *c, struct err *e)
 {
 	struct line l = { .g = g };
 	struct books *b = NULL;
 	int rc = -1;
 
-	if (g->to_read == 0)
-		return 0;
-	progress_start(g->name, g->to_read);
-	if (line_make(&l, g, e) == 0 && (b = books_new(g, e)) != NULL && line_run(&l, b, e) == 0)
+	if (line_make(&l, g, c, e) == 0 && (b = books_new(g, e)) != NULL && line_run(&l, b, e) == 0)
 		rc = books_end(b, e);
 	else if (b != NULL)
 		(void)books_end(b, NULL);	/* what is stored stays; the books had better know it */
-	progress_end();
 	books_free(b);
 	line_end(&l);
+	return rc;
+}
+
+int
+ingest_packs(struct ingest *g, struct err *e)
+{
+	const struct ingest_options *o = g->o;
+	struct checkers *own = NULL;
+	int rc;
+
+	if (g->to_read == 0)
+		return 0;
+	if (o->watch != NULL)
+		(void)atomic_fetch_add(&o->watch->total, g->to_read);
+	else
+		progress_start(g->name, g->to_read);
+	if (o->checkers == NULL && (own = checkers_new(o->jobs, o->memory, 1, e)) == NULL)
+		rc = -1;
+	else
+		rc = line_through(g, own != NULL ? own : o->checkers, e);
+	checkers_free(own);
+	if (o->watch == NULL)
+		progress_end();
 	return rc;
 }

@@ -8,7 +8,9 @@
 #include "common/flow/ingest_slot.h"
 
 #define ALIGN		4096u
-#define PIECE		(64u << 10)
+#define PIECE		((size_t)64 << 10)
+#define SKIP_MOST	((size_t)1 << 20)
+#define READ_TRIES	2
 
 struct pack_slot *
 pack_slot_new(struct err *e)
@@ -34,38 +36,90 @@ pack_slot_free(struct pack_slot *s)
 	free(s);
 }
 
-/* The disk itself is still there if its label opens. */
+/*
+ * The disk itself is still there if it gives its label: from the medium, not
+ * out of the system's memory, as far as the system lets that be asked.
+ */
 static int
 disk_is_there(const struct ingest *g)
 {
 	char name[IMAGE_NAME_MAX];
+	uint8_t byte;
 	uint64_t len;
-	int fd = -1;
+	int there = 0;
 
-	for (int copy = 0; copy < 2 && fd == -1; copy++) {
+	for (int copy = 0; copy < 2 && !there; copy++) {
+		int fd;
+
 		image_name_label(name, copy);
-		fd = image_file_open(g->dir.fd, name, &len, NULL);
-	}
-	if (fd != -1)
+		if ((fd = image_file_open(g->dir.fd, name, &len, NULL)) == -1)
+			continue;
+		(void)io->fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		there = io_read_full(fd, &byte, 1, 0) == 1;
 		(void)io->close(fd);
-	return fd != -1;
+	}
+	return there;
 }
 
-/* What a failing medium gives piece by piece; the pieces that it does not give are zeros. */
+/* What a failing medium gives of one stretch, asked for again and then block by block.  Bytes that are lost are zeros. */
 static size_t
-read_pieces(int fd, uint8_t *out, size_t len)
+read_again(int fd, uint8_t *out, size_t n, off_t at, size_t *lost)
 {
 	size_t end = 0;
+	ssize_t got;
+
+	for (int i = 0; i < READ_TRIES; i++)
+		if ((got = io_read_full(fd, out, n, at)) >= 0)
+			return (size_t)got;
+	memset(out, 0, n);
+	for (size_t b = 0; b < n; b += ALIGN) {
+		size_t len = n - b < ALIGN ? n - b : ALIGN;
+
+		if ((got = io_read_full(fd, out + b, len, at + (off_t)b)) > 0)
+			end = b + (size_t)got;
+		else if (got < 0) {
+			memset(out + b, 0, len);
+			*lost += len;
+		}
+	}
+	return end;
+}
+
+/*
+ * A pack that cannot be read in one piece, piece by piece.  Where one piece
+ * after the other fails, ever wider stretches are passed over: a bad sector
+ * can take seconds to fail, and an hour for one pack is too long.
+ */
+static size_t
+read_pieces(int fd, uint8_t *out, size_t len, size_t *lost)
+{
+	size_t end = 0, skip = PIECE;
+	int bad = 0;
 
 	memset(out, 0, len);
-	for (size_t at = 0; at < len; at += PIECE) {
-		size_t n = len - at < PIECE ? len - at : PIECE;
+	*lost = 0;
+	for (size_t at = 0; at < len;) {
+		size_t n = len - at < PIECE ? len - at : PIECE, before = *lost, have = 0;
 		ssize_t got = io_read_full(fd, out + at, n, (off_t)at);
 
-		if (got > 0)
-			end = at + (size_t)got;
-		else if (got < 0)
+		if (got >= 0) {
+			have = (size_t)got;
+		} else if (!bad) {
+			have = read_again(fd, out + at, n, (off_t)at, lost);
+		} else {
+			n = len - at < skip ? len - at : skip;
 			memset(out + at, 0, n);
+			*lost += n;
+			skip = skip < SKIP_MOST ? skip * 2 : skip;
+		}
+		bad = *lost > before;
+		if (!bad)
+			skip = PIECE;
+		if (have > 0)
+			end = at + have;
+		if (got >= 0 && have < n)
+			break;
+		at += n;
 	}
 	return end;
 }
@@ -73,7 +127,7 @@ read_pieces(int fd, uint8_t *out, size_t len)
 int
 pack_slot_read(const struct ingest *g, struct pack_slot *s, struct err *e)
 {
-	size_t want = s->file_len < PACK_LEN_MAX ? (size_t)s->file_len + 1 : PACK_LEN_MAX + 1;
+	size_t want = s->file_len < PACK_LEN_MAX ? (size_t)s->file_len + 1 : PACK_LEN_MAX + 1, lost;
 	struct err mine;
 	ssize_t got;
 	int fd;
@@ -88,16 +142,19 @@ pack_slot_read(const struct ingest *g, struct pack_slot *s, struct err *e)
 		return err_set(e, ERR_IO, "%s: the disk at %s is gone", g->name, g->path);
 	}
 	(void)io->fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	got = io_read_full(fd, s->pack, want, 0);
-	if (got < 0) {
-		(void)snprintf(s->why, sizeof(s->why), "it cannot be read: %s", strerror(errno));
-		s->len = read_pieces(fd, s->pack, want);
-	} else {
+	if ((got = io_read_full(fd, s->pack, want, 0)) >= 0) {
 		s->len = (size_t)got;
+	} else {
+		int sys = errno;
+
+		s->len = read_pieces(fd, s->pack, want, &lost);
+		if (lost > 0)
+			(void)snprintf(s->why, sizeof(s->why), "%zu KiB of it cannot be read: %s", (lost + 1023) >> 10,
+			    strerror(sys));
 	}
 	(void)io->fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	(void)io->close(fd);
-	if (got < 0 && !disk_is_there(g))
+	if (got < 0 && lost > 0 && !disk_is_there(g))
 		return err_set(e, ERR_IO, "%s: the disk at %s is gone", g->name, g->path);
 	return 0;
 }

@@ -8,7 +8,11 @@
 #include "common/flow/pack_put.h"
 #include "common/pack/pack_view.h"
 
+struct queue;
+
 struct pack_slot {
+	const struct ingest *g;		/* whose it is */
+	struct queue *done;		/* where it goes when it was checked */
 	uint8_t *pack;			/* PACK_LEN_MAX and a block more, aligned */
 	size_t len;			/* bytes read */
 	uint8_t *table;			/* of the index: what the pack should be */
