@@ -17,5 +17,7 @@ int import_rebuild(struct args *a, struct err *e);
 int import_kit(struct args *a, struct err *e);
 int import_clock(struct args *a, struct err *e);
 int import_key_copy(struct args *a, struct err *e);
+int import_receipt(struct args *a, struct err *e);
+int import_handoff(struct args *a, struct err *e);
 
 #endif

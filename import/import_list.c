@@ -5,7 +5,9 @@
 #include "common/base/err.h"
 #include "common/base/out.h"
 #include "common/catalog/catalog.h"
+#include "common/flow/new_file.h"
 #include "common/flow/vault.h"
+#include "common/flow/vault_machine.h"
 #include "import/import_commands.h"
 #include "import/import_list.h"
 #include "import/import_vault.h"
@@ -38,10 +40,33 @@ list_find(const char *name, size_t *which, struct err *e)
 	return err_next(e, "There are machines, images, disks, snapshots, jobs, alerts, gaps, custody, credentials.");
 }
 
+/* Whose gaps are meant. */
 static int
-list_print(struct vault *v, size_t which, int expected, struct err *e)
+listing_limit(struct listing *l, const char *machine, const char *image, struct err *e)
 {
-	struct listing l = { .v = v, .expected = expected };
+	struct cat_machine m;
+	struct cat_image i;
+
+	if (image != NULL) {
+		if (vault_image_find(l->v, image, &i, e) != 0)
+			return -1;
+		memcpy(l->image_id, i.id, ID_LEN);
+		memcpy(l->machine_id, i.machine_id, ID_LEN);
+		l->has_image = l->has_machine = 1;
+	}
+	if (machine != NULL) {
+		if (vault_machine_find(l->v, machine, &m, e) != 0)
+			return -1;
+		memcpy(l->machine_id, m.id, ID_LEN);
+		l->has_machine = 1;
+	}
+	return 0;
+}
+
+static int
+list_print(struct listing *l, size_t which, const char *file, struct err *e)
+{
+	struct vault *v = l->v;
 	struct err mine;
 	struct out *j;
 
@@ -49,13 +74,15 @@ list_print(struct vault *v, size_t which, int expected, struct err *e)
 	err_clear(&mine);
 	if (vault_begin(v, &mine) == 0)
 		(void)vault_commit(v, &mine);
-	if (lists[which].list(&l, e) != 0)
+	if (lists[which].list(l, e) != 0)
 		return -1;
-	if (l.rows == 0)
+	if (l->rows == 0)
 		out_text("none\n");
+	if (file != NULL && gap_list_write(l, file, e) != 0)
+		return -1;
 	j = out_object("summary");
 	out_str(j, "list", lists[which].name);
-	out_u64(j, "rows", l.rows);
+	out_u64(j, "rows", l->rows);
 	out_emit(j);
 	return 0;
 }
@@ -63,12 +90,17 @@ list_print(struct vault *v, size_t which, int expected, struct err *e)
 int
 import_list(struct args *a, struct err *e)
 {
+	const char *machine = NULL, *image = NULL, *out = NULL;
 	int expected = 0, used, rc;
 	const struct opt opts[] = {
 		{ "expected", 0, OPT_FLAG, &expected, NULL, "of disks: those that have not come yet" },
+		{ "machine", 0, OPT_STR, &machine, "M", "of gaps: those of this machine" },
+		{ "image", 0, OPT_STR, &image, "IMAGE", "of gaps: those of this image" },
+		{ "out", 0, OPT_STR, &out, "FILE", "of gaps: write the signed list of what is missing, for the machine" },
 		{ NULL, 0, 0, NULL, NULL, NULL }
 	};
 	const char *path;
+	struct listing l = { .rows = 0 };
 	struct vault *v;
 	size_t which = 0;
 
@@ -79,9 +111,15 @@ import_list(struct args *a, struct err *e)
 	if (a->n <= (size_t)used)
 		return err_set(e, ERR_USAGE, "say what to list: machines, images, disks, snapshots, jobs, alerts, gaps, custody, "
 		    "credentials");
-	if (list_find(a->operands[used], &which, e) != 0 || (v = vault_open(path, VAULT_NO_KEY, e)) == NULL)
+	if (list_find(a->operands[used], &which, e) != 0 || (out != NULL && new_file_check(out, e) != 0))
 		return -1;
-	rc = list_print(v, which, expected, e);
+	if ((machine != NULL || image != NULL || out != NULL) && lists[which].list != list_gaps)
+		return err_set(e, ERR_USAGE, "--machine, --image and --out are for gaps");
+	if ((v = vault_open(path, out != NULL ? 0 : VAULT_NO_KEY, e)) == NULL)
+		return -1;
+	l.v = v;
+	l.expected = expected;
+	rc = listing_limit(&l, machine, image, e) == 0 ? list_print(&l, which, out, e) : -1;
 	vault_close(v);
 	return rc;
 }

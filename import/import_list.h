@@ -11,6 +11,8 @@ struct vault;
 struct listing {
 	struct vault *v;
 	int expected;		/* of disks: those only that have not come */
+	int has_machine, has_image;	/* of gaps: those only of this one */
+	uint8_t machine_id[16], image_id[16];
 	uint64_t rows;
 };
 
@@ -21,6 +23,9 @@ int list_snapshots(struct listing *l, struct err *e);
 int list_gaps(struct listing *l, struct err *e);
 int list_credentials(struct listing *l, struct err *e);
 int list_alerts(struct listing *l, struct err *e);
+/* import_gaps.c: with --json the ids that are missing; the list for the machine as a file. */
+int list_missing(struct listing *l, struct err *e);
+int gap_list_write(struct listing *l, const char *path, struct err *e);
 /* From the records themselves (import_list_records.c). */
 int list_jobs(struct listing *l, struct err *e);
 int list_custody(struct listing *l, struct err *e);

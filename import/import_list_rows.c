@@ -152,6 +152,7 @@ snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat
 	out_i64(j, "chunks", s->refs_count);
 	out_i64(j, "missing", s->missing);
 	out_i64(j, "promised", s->promised);
+	out_i64(j, "given_up", s->given_up);
 	out_emit(j);
 }
 
@@ -177,13 +178,21 @@ list_snapshots(struct listing *l, struct err *e)
 static int
 gap_row(void *arg, const void *row, struct err *e)
 {
-	return ((const struct cat_snapshot *)row)->state == SNAPSHOT_GAP ? snapshot_row(arg, row, e) : 0;
+	const struct cat_snapshot *s = row;
+	const struct listing *l = arg;
+
+	if (s->state != SNAPSHOT_GAP || (l->has_machine && memcmp(s->machine_id, l->machine_id, ID_LEN) != 0) ||
+	    (l->has_image && memcmp(s->image_id, l->image_id, ID_LEN) != 0))
+		return 0;
+	return snapshot_row(arg, row, e);
 }
 
 int
 list_gaps(struct listing *l, struct err *e)
 {
-	return catalog_each(l->v->catalog, &cat_snapshots, 0, NULL, gap_row, l, e);
+	if (catalog_each(l->v->catalog, &cat_snapshots, 0, NULL, gap_row, l, e) != 0)
+		return -1;
+	return list_missing(l, e);
 }
 
 static int

@@ -6,6 +6,8 @@ static const struct cmd cmds[] = {
 	{ "credential", "VAULT [MACHINE] [OPTION...]", "a file that lets one machine register", import_credential },
 	{ "receive", "[VAULT] DISK... [--tracking T]", "look whose disks these are, and write down that they are here", import_receive },
 	{ "ingest", "[VAULT] DISK...", "take in what stands on disks", import_ingest },
+	{ "receipt", "[VAULT] [IMAGE] [--out FILE] [--gaps FILE]", "what the vault holds of an image, read back and signed", import_receipt },
+	{ "handoff", "[VAULT] FILE", "take a machine's answer to a receipt, or its list of what it gives up", import_handoff },
 	{ "claim", "VAULT IMAGE", "admit an image that was not admitted by itself", import_claim },
 	{ "status", "[VAULT]", "what needs a hand, first", import_status },
 	{ "list", "[VAULT] WHAT", "machines, images, disks, snapshots, jobs, alerts, gaps, custody or credentials", import_list },

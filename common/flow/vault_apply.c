@@ -433,6 +433,12 @@ vault_apply(struct vault *v, const struct record *r, struct err *e)
 		return apply_disk_received(v, r, e);
 	case REC_DISK_REFUSED:
 		return apply_disk_refused(v, r, e);
+	case REC_RECEIPT:
+		return apply_receipt(v, r, e);
+	case REC_HANDED_OFF:
+		return apply_handed_off(v, r, e);
+	case REC_GIVEN_UP:
+		return apply_given_up(v, r, e);
 	default:	/* a type of a later samara, or one that only has to be kept */
 		return 0;
 	}

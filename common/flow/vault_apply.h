@@ -24,4 +24,9 @@ int apply_image_waits(const struct cat_image *row);
 int apply_disk_received(struct vault *v, const struct record *r, struct err *e);
 int apply_disk_refused(struct vault *v, const struct record *r, struct err *e);
 
+/* receipt_apply.c: a receipt was given or answered, ids were given up. */
+int apply_receipt(struct vault *v, const struct record *r, struct err *e);
+int apply_handed_off(struct vault *v, const struct record *r, struct err *e);
+int apply_given_up(struct vault *v, const struct record *r, struct err *e);
+
 #endif

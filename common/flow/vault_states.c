@@ -12,6 +12,7 @@
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/container.h"
+#include "common/flow/gaps.h"
 #include "common/flow/ingest_job.h"
 #include "common/flow/vault_count.h"
 
@@ -113,6 +114,7 @@ image_update(void *arg, const void *row, struct err *e)
 	struct manifest m;
 	uint8_t *bytes;
 	uint32_t out, state;
+	uint64_t lacks = 0;
 	int rc;
 
 	if (memcmp(i.machine_id, s->machine, ID_LEN) != 0 || image_state_stays(&i))
@@ -123,10 +125,12 @@ image_update(void *arg, const void *row, struct err *e)
 		t.named = m.envelopes;
 	memcpy(like.machine_id, s->machine, ID_LEN);
 	if (vault_disks_out(s->v, i.id, &out, e) != 0 ||
-	    catalog_each(s->v->catalog, &cat_snapshots, 1, &like, tally_snapshot, &t, e) != 0) {
+	    catalog_each(s->v->catalog, &cat_snapshots, 1, &like, tally_snapshot, &t, e) != 0 ||
+	    (rc == 0 && t.named.len == 0 && out == 0 && carried_lacks(s->v, &i, &m, &lacks, e) != 0)) {
 		free(bytes);
 		return -1;
 	}
+	t.gap += lacks > 0;	/* it has no snapshots, and not all that it carries is held */
 	state = image_state_of(s->v, &i, &t, rc == 0, out);
 	free(bytes);
 	if (state == i.state)

@@ -223,7 +223,7 @@ disk_state_text(unsigned state)
 const char *
 snapshot_state_text(unsigned state)
 {
-	static const char *const words[] = { "?", "unknown", "whole", "pending", "gap" };
+	static const char *const words[] = { "?", "unknown", "whole", "pending", "gap", "partial" };
 
 	return WORD(words, state);
 }

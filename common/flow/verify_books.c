@@ -119,7 +119,7 @@ record_take(struct reading *r, const char *name, const struct record *rec, struc
 		rc = machine_add(r, rec->body, e);
 	else if (rec->type == REC_SNAPSHOT_RECEIVED)
 		rc = received_add(r, rec->body, e);
-	else if (rec->type > REC_CLOCK)
+	else if (rec->type > REC_GIVEN_UP)
 		finding_tell(r->j->found, SEV_NOTE, ERR_NONE, name, "", "a record of type %u, which this samara does not know", rec->type);
 	if (rc == 1)
 		finding_tell(r->j->found, SEV_LOST, ERR_FORMAT, name, "what this decision was about is lost", "its body does not follow its format");
