@@ -226,6 +226,23 @@ sparse_add(struct archive_entry *entry, const struct entry *en)
 		archive_entry_sparse_add_entry(entry, (la_int64_t)at, 0);
 }
 
+/*
+ * libarchive writes seconds and nanoseconds one behind the other with a point
+ * between, where POSIX means a decimal number: before 1970 it has to be given
+ * the second towards zero and the rest of the fraction.  Between -1 and 0
+ * there is no such second (it has no -0): there the fraction is cut.
+ */
+static void
+mtime_add(struct archive_entry *entry, const struct entry *en)
+{
+	if (en->mtime_s >= 0 || en->mtime_ns == 0)
+		archive_entry_set_mtime(entry, (time_t)en->mtime_s, (long)en->mtime_ns);
+	else if (en->mtime_s == -1)
+		archive_entry_set_mtime(entry, -1, 0);
+	else
+		archive_entry_set_mtime(entry, (time_t)(en->mtime_s + 1), (long)(1000000000 - en->mtime_ns));
+}
+
 static void
 numbers_add(struct archive_entry *entry, const struct entry *en)
 {
@@ -233,7 +250,7 @@ numbers_add(struct archive_entry *entry, const struct entry *en)
 	archive_entry_set_perm(entry, en->mode & 07777);
 	archive_entry_set_uid(entry, en->uid);
 	archive_entry_set_gid(entry, en->gid);
-	archive_entry_set_mtime(entry, (time_t)en->mtime_s, en->mtime_s < 0 ? 0 : (long)en->mtime_ns);
+	mtime_add(entry, en);
 	archive_entry_set_size(entry, en->type == ENTRY_FILE ? (la_int64_t)en->size : 0);
 	if (en->type == ENTRY_CHAR || en->type == ENTRY_BLOCK) {
 		archive_entry_set_rdevmajor(entry, en->major);

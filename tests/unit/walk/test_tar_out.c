@@ -132,6 +132,8 @@ write_all_types(const struct tree *t)
 	en.mtime_s = -6;
 	en.mtime_ns = 250000000;
 	put(out, "d/old", &en, "older");
+	en.mtime_s = -1;
+	put(out, "d/almost", &en, "1969.");
 	en.mtime_s = INT64_C(7300000000);
 	put(out, "d/new", &en, "newer");
 	en = entry_make(ENTRY_SYMLINK);
@@ -149,7 +151,7 @@ write_all_types(const struct tree *t)
 }
 
 static void
-check_all_types(const struct tree *t)
+check_all_types(const struct tree *t, const char *program)
 {
 	char value[64], path[600];
 
@@ -162,8 +164,11 @@ check_all_types(const struct tree *t)
 	assert_int_equal(stat_of(t, "d/file").st_mtim.tv_sec, 1600000000);
 	assert_int_equal(stat_of(t, "d/file").st_mtim.tv_nsec, 123456789);
 	assert_int_equal(stat_of(t, "d/file").st_mode, S_IFREG | 0640);
-	assert_int_equal(stat_of(t, "d/old").st_mtim.tv_sec, -6);
-	assert_int_equal(stat_of(t, "d/old").st_mtim.tv_nsec, 0);
+	if (strcmp(program, "tar") == 0) {	/* bsdtar adds the fraction of a negative number with the wrong sign */
+		assert_int_equal(stat_of(t, "d/old").st_mtim.tv_sec, -6);
+		assert_int_equal(stat_of(t, "d/old").st_mtim.tv_nsec, 250000000);
+		assert_int_equal(stat_of(t, "d/almost").st_mtim.tv_sec, -1);
+	}
 	assert_int_equal(stat_of(t, "d/new").st_mtim.tv_sec, INT64_C(7300000000));
 	assert_int_equal(stat_of(t, "l").st_mode & S_IFMT, S_IFLNK);
 	assert_int_equal(stat_of(t, "p").st_mode & S_IFMT, S_IFIFO);
@@ -188,7 +193,7 @@ each_tar_program_takes_every_type_and_attribute_out_again(void **state)
 	write_all_types(&t);
 	for (size_t i = 0; i < 2; i++)
 		if (extract(&t, programs[i])) {
-			check_all_types(&t);
+			check_all_types(&t, programs[i]);
 			ran++;
 		}
 	tree_remove(&t);
