@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/btrfs.h>
+#include <linux/btrfs_tree.h>
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -96,6 +98,17 @@ real_flush_device(int fd)
 	return ioctl(fd, BLKFLSBUF, 0);
 }
 
+static int
+real_subvolume(int fd, uint64_t *id)
+{
+	struct btrfs_ioctl_ino_lookup_args a = { .treeid = 0, .objectid = BTRFS_FIRST_FREE_OBJECTID };
+
+	if (ioctl(fd, BTRFS_IOC_INO_LOOKUP, &a) != 0)
+		return -1;
+	*id = a.treeid;
+	return 0;
+}
+
 static const struct io_ops real = {
 	.open = real_open,
 	.openat2 = real_openat2,
@@ -106,6 +119,7 @@ static const struct io_ops real = {
 	.pwrite = pwrite,
 	.lseek = lseek,
 	.fsync = fsync,
+	.subvolume = real_subvolume,
 	.flush_device = real_flush_device,
 	.ftruncate = ftruncate,
 	.fallocate = fallocate,

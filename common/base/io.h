@@ -32,6 +32,7 @@ struct io_ops {
 	ssize_t (*pwrite)(int fd, const void *buf, size_t n, off_t at);
 	off_t (*lseek)(int fd, off_t at, int whence);
 	int (*fsync)(int fd);
+	int (*subvolume)(int fd, uint64_t *id);	/* btrfs: the subvolume that a file or directory lies in (BTRFS_IOC_INO_LOOKUP) */
 	int (*flush_device)(int fd);		/* a block device: write its buffers and forget them (BLKFLSBUF) */
 	int (*ftruncate)(int fd, off_t len);
 	int (*fallocate)(int fd, int mode, off_t at, off_t len);

@@ -115,6 +115,7 @@ walker_filesystem(const struct walker *w, size_t i, struct filesystem *fs)
 		.type = view_of(row->type, strlen(row->type)),
 		.uuid = view_of(row->uuid, strlen(row->uuid)),
 		.path = view_of(row->path, row->path_len),
+		.subvolume = row->subvolume,
 	};
 	return 0;
 }

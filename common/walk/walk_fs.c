@@ -172,6 +172,26 @@ uuid_find(dev_t dev, char *uuid, size_t n)
 	(void)io->close(fd);
 }
 
+/* Of btrfs: each subvolume has a device number of its own, made up anew at each mount. */
+static uint64_t
+subvolume_find(int fd)
+{
+	uint64_t id = 0;
+	char path[64];
+	struct stat st;
+	int again;
+
+	if (io->fstat(fd, &st) != 0 || (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)))
+		return 0;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);	/* it may be one that can only be looked at */
+	if ((again = io->open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0)) == -1)
+		return 0;
+	if (io->subvolume(again, &id) != 0)
+		id = 0;
+	(void)io->close(again);
+	return id;
+}
+
 struct fs_table *
 fs_table_new(void)
 {
@@ -234,6 +254,8 @@ fs_table_add(struct fs_table *t, dev_t dev, int fd, const char *path, size_t len
 	if (!type_from_mounts(t, dev, row->type, sizeof(row->type)))
 		type_from_magic(fd, row->type, sizeof(row->type));
 	uuid_find(dev, row->uuid, sizeof(row->uuid));
+	if (strcmp(row->type, "btrfs") == 0)
+		row->subvolume = subvolume_find(fd);
 	fs_row_classify(row);
 	t->last = t->n++;
 	return (int)t->last;

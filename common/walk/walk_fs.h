@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct err;
@@ -14,6 +15,7 @@ struct fs_row {
 	dev_t dev;
 	char type[64];		/* as the mount table calls it ("ext4", "fuse.sshfs"), else by its magic */
 	char uuid[64];		/* empty: not known */
+	uint64_t subvolume;	/* of btrfs; 0: none, or not known */
 	char *path;		/* where the walk met it first: the absolute name of its top there */
 	size_t path_len;
 	bool pseudo;		/* its files are not files: never walked */
