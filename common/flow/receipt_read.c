@@ -10,7 +10,6 @@
 #include "common/base/stop.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
-#include "common/check/pack_check.h"
 #include "common/flow/receipt_job.h"
 #include "common/flow/verify_origin.h"
 #include "common/store/store.h"
@@ -173,28 +172,31 @@ bad_note(struct reading *r, const char *why)
 	return r->now;
 }
 
-struct frames {
-	struct reading *r;
-	struct err *e;
-	int failed;
-};
-
-static void
-frame_told(void *arg, const struct pack_row *row, uint32_t off, uint32_t plain_len, const char *why)
+/* Every frame of a believed pack that the machine wrote: good, or bad.  0 or -1. */
+static int
+frames_look(struct reading *r, const struct pack_view *v, size_t len, struct err *e)
 {
-	struct frames *f = arg;
+	uint64_t off = PACK_HEAD_LEN;
+	struct pack_row row;
+	const char *why;
 	struct bad *b;
 
-	(void)off, (void)plain_len;
-	if (memcmp(row->writer, f->r->j->image.machine_id, ID_LEN) != 0)
-		return;
-	if (why == NULL) {
-		f->failed |= id_sorter_add(f->r->j->good, row->id, f->e) != 0;
-		return;
+	for (uint32_t i = 0; i < v->table.count; i++, off += row.len) {
+		pack_table_row(&v->table, i, &row);
+		if (memcmp(row.writer, r->j->image.machine_id, ID_LEN) != 0)
+			continue;
+		why = off > len || row.len > len - off ? "the pack ends before it" :
+		    pack_frame_check(&row, r->pack + off, v->table.head.domain_id, PACK_FULL);
+		if (why == NULL) {
+			if (id_sorter_add(r->j->good, row.id, e) != 0)
+				return -1;
+			continue;
+		}
+		r->j->r->copies_bad++;
+		if ((b = bad_note(r, why)) != NULL)
+			buf_add(&b->ids, row.id, DIGEST_LEN);
 	}
-	f->r->j->r->copies_bad++;
-	if ((b = bad_note(f->r, why)) != NULL)
-		buf_add(&b->ids, row->id, DIGEST_LEN);
+	return 0;
 }
 
 static void
@@ -254,8 +256,6 @@ static int
 pack_read(struct reading *r, const struct chosen *p, struct err *e)
 {
 	struct store *s = r->j->v->store;
-	struct frames f = { r, e, 0 };
-	struct pack_checker checker = { .depth = PACK_FULL, .fn = frame_told, .arg = &f };
 	char name[VAULT_NAME_MAX];
 	struct pack_view v;
 	struct err mine;
@@ -278,11 +278,13 @@ pack_read(struct reading *r, const struct chosen *p, struct err *e)
 		}
 		return 0;
 	}
-	if (pack_check_frames(&checker, &v, r->pack, got) > 0 && r->now != NULL)
+	if (frames_look(r, &v, got, e) != 0)
+		return -1;
+	if (r->now != NULL)
 		say_warn("%s: %zu chunks in it are bad: %s", name, r->now->ids.len / DIGEST_LEN, r->now->why);
 	r->j->r->packs++;
 	r->j->r->bytes += got;
-	return f.failed ? -1 : 0;
+	return 0;
 }
 
 static int
