@@ -10,6 +10,7 @@
 #include "common/disk/image_file.h"
 #include "common/disk/mount.h"
 #include "common/flow/verify_image.h"
+#include "common/flow/verify_repair.h"
 
 /* One check of several disks. */
 struct disks {
@@ -142,31 +143,6 @@ disk_read(void *arg, const struct verify_pack *p, uint8_t *buf, size_t *len, str
 	return rc;
 }
 
-/* The table of pack ${number} as the index has it, in a new buffer. */
-static int
-table_from_index(const struct verify_image *im, uint32_t number, struct pack_view *v, uint8_t **keep)
-{
-	struct index_reader *r = index_reader_new(&im->dir, &im->statement, NULL);
-	uint32_t n, file_len, table_len;
-	const uint8_t *table, *foot;
-	int rc = -1;
-
-	*keep = NULL;
-	if (r == NULL)
-		return -1;
-	while (index_reader_next(r, &n, &file_len, &table, &table_len, &foot, NULL) == 1 && n <= number) {
-		if (n != number || (*keep = malloc(table_len + PACK_FOOT_LEN)) == NULL)
-			continue;
-		memcpy(*keep, table, table_len);
-		memcpy(*keep + table_len, foot, PACK_FOOT_LEN);
-		rc = pack_view_open(v, *keep, table_len, *keep + table_len, im->dir.label.machine_id, im->dir.label.machine_pub,
-		    NULL);
-		break;
-	}
-	index_reader_free(r);
-	return rc;
-}
-
 static int
 disk_believe(void *arg, const struct verify_pack *p, const uint8_t *buf, size_t len, struct pack_view *v, uint8_t **keep)
 {
@@ -187,15 +163,37 @@ disk_believe(void *arg, const struct verify_pack *p, const uint8_t *buf, size_t 
 		pthread_mutex_lock(&d->j->lock);
 		verify_image_misplaced(im, p->number, v->foot.pack_id);
 		pthread_mutex_unlock(&d->j->lock);
+		if (p->at >= 0)
+			(void)verify_damaged_add(im->damaged, p->number, NULL);
 		return 0;
 	}
 	pack_seen(d, p, im);
-	if (table_from_index(im, p->number, v, keep) == 0) {
+	(void)verify_damaged_add(im->damaged, p->number, NULL);
+	if (verify_table_from_index(im, p->number, v, keep) == 0) {
 		finding_err(d->j->found, SEV_REPAIRABLE, p->where, "its chunks are checked by its table in the disk's index", &own);
 		return 0;
 	}
 	finding_err(d->j->found, SEV_LOST, p->where, "all chunks of this pack", &own);
 	return -1;
+}
+
+static int
+disk_damaged(void *arg, const struct verify_pack *p, const struct err *why)
+{
+	struct disks *d = arg;
+
+	return verify_damaged_add(d->image[p->source].damaged, p->number, why);
+}
+
+static int
+disk_mend(void *arg, struct verify_mender *m, struct err *e)
+{
+	struct disks *d = arg;
+
+	for (size_t i = 0; i < d->n; i++)
+		if (verify_damaged_mend(d->image[i].damaged, d->j, &d->image[i], m, e) != 0)
+			return -1;
+	return 0;
 }
 
 /* Second pass: packs that the index names, under numbers that it does not. */
@@ -219,7 +217,7 @@ extra_next(void *arg, struct verify_pack *p, struct err *e)
 static int
 image_packs_end(struct disks *d, size_t i, struct err *e)
 {
-	struct verify_feed feed = { extra_next, disk_read, disk_believe, d };
+	struct verify_feed feed = { .next = extra_next, .read = disk_read, .believe = disk_believe, .arg = d };
 	int rc;
 
 	d->at = i;
@@ -312,7 +310,7 @@ name_add(struct verify_result *r, const char *name)
 static int
 disks_check(struct disks *d, const char *const *paths, size_t n, struct err *e)
 {
-	struct verify_feed feed = { disk_next, disk_read, disk_believe, d };
+	struct verify_feed feed = { disk_next, disk_read, disk_believe, disk_damaged, disk_mend, d };
 	int rc = 0;
 
 	if (disks_open(d, paths, n, e) != 0)

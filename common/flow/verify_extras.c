@@ -103,6 +103,26 @@ misplaced_strike(struct verify_image *im)
 			x->seen = 1;
 }
 
+void
+verify_image_missing(struct verify_image *im, void (*fn)(void *arg, uint32_t number), void *arg)
+{
+	misplaced_strike(im);
+	for (size_t i = 0; i < im->nexpected; i++)
+		if (!im->expected[i].seen)
+			fn(arg, im->expected[i].number);
+}
+
+int
+verify_image_found(struct verify_image *im, uint32_t number)
+{
+	struct verify_expected *x = by_number(im, number);
+	int missing = x != NULL && !x->seen;
+
+	if (missing)
+		x->seen = 1;
+	return missing;
+}
+
 /* 1 if the file ${number} ends like a pack that is missing. */
 static int
 holds_missing(struct verify_image *im, uint32_t number)

@@ -9,6 +9,7 @@
 #include "common/crypto/sign.h"
 #include "common/disk/image_file.h"
 #include "common/flow/verify_image.h"
+#include "common/flow/verify_repair.h"
 #include "formats/fmt_machine.h"
 
 #define COPIES	2
@@ -274,6 +275,7 @@ verify_image_open(struct verify_job *j, struct verify_image *im, int diskfd, con
 		verify_image_close(im);
 		return -1;
 	}
+	im->damaged = verify_damaged_new();
 	small_files_check(j, im);
 	closing_read(j, im);
 	verify_image_custody(j, im);
@@ -289,6 +291,7 @@ verify_image_close(struct verify_image *im)
 	free(im->manifest_bytes);
 	free(im->expected);
 	free(im->misplaced);
+	verify_damaged_free(im->damaged);
 	chunk_map_free(im->ids);
 	memset(im, 0, sizeof(*im));
 	im->dir.fd = -1;

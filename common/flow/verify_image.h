@@ -33,6 +33,7 @@ struct verify_image {
 	struct verify_expected *expected;	/* by rising number */
 	size_t nexpected, expected_cap;
 	struct chunk_map *ids;		/* of expected; made when it is needed */
+	struct verify_damaged *damaged;	/* packs that parity may make again */
 	struct verify_misplaced *misplaced;
 	size_t nmisplaced;
 };
@@ -53,6 +54,11 @@ void verify_image_close(struct verify_image *im);
 int64_t verify_image_expects(struct verify_image *im, uint32_t number, const uint8_t id[DIGEST_LEN]);
 /* The file ${number} holds a good pack of another id than the index says. */
 void verify_image_misplaced(struct verify_image *im, uint32_t number, const uint8_t id[DIGEST_LEN]);
+
+/* Tell ${fn} of each pack that was found nowhere, neither under its own number nor under that of another. */
+void verify_image_missing(struct verify_image *im, void (*fn)(void *arg, uint32_t number), void *arg);
+/* Pack ${number} need not be told of as missing any more; 1 if it was. */
+int verify_image_found(struct verify_image *im, uint32_t number);
 
 /**
  * verify_image_extras(j, im, numbers, n, e):

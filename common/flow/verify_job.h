@@ -32,6 +32,8 @@ struct verify_job {
 	pthread_mutex_t lock;	/* of r and the two tables */
 	struct chunk_map *good;	/* off: plain length where the chunk was opened; pack: not used */
 	struct chunk_map *bad;
+	struct chunk_map *mended;	/* good because parity made them again; NULL: none */
+	int repairs;		/* what was made again is being written to another place */
 	int keys_fit;		/* the keys are those of something that is there */
 	int keys_lack;		/* and of something they are not */
 	struct verify_bad *pending;
@@ -57,6 +59,9 @@ struct verify_pack {
 	char where[WHERE_MAX];
 };
 
+/* Looks at packs that were made again. */
+struct verify_mender;
+
 /*
  * Where packs come from.  next and read are called by one thread at a time, so
  * that the medium is read from front to back.
@@ -72,8 +77,21 @@ struct verify_feed {
 	 * finds.  From any thread.
 	 */
 	int (*believe)(void *arg, const struct verify_pack *p, const uint8_t *buf, size_t len, struct pack_view *v, uint8_t **keep);
+	/*
+	 * Something in the pack is damaged or, with ${why}, it cannot be read: then 1
+	 * means that the feed will tell of it.  From any thread.  NULL: never mind.
+	 */
+	int (*damaged)(void *arg, const struct verify_pack *p, const struct err *why);
+	/* After the last pack, before bad chunks are told of: make again what can be, with verify_mend.  NULL: nothing can. */
+	int (*mend)(void *arg, struct verify_mender *m, struct err *e);
 	void *arg;
 };
+
+/* The ${len} bytes of a pack that was made again, with its believed table: chunks of it that are good count as such.  How many are not. */
+uint32_t verify_mend(struct verify_mender *m, const struct pack_view *v, const uint8_t *bytes, size_t len);
+
+/* What to say of damage that parity makes good. */
+const char *verify_mended_text(const struct verify_job *j);
 
 /* Check all packs of ${f} with all workers; both tables are sorted then.  0 or -1 with ${e}. */
 int verify_packs(struct verify_job *j, struct verify_feed *f, struct err *e);

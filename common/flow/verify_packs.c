@@ -78,6 +78,7 @@ verify_job_release(struct verify_job *j)
 	findings_free(j->found);
 	chunk_map_free(j->good);
 	chunk_map_free(j->bad);
+	chunk_map_free(j->mended);
 	free(j->leaning);
 	pthread_mutex_destroy(&j->lock);
 }
@@ -120,6 +121,12 @@ bad_keep(struct verify_job *j, const uint8_t *id, const char *where, const char 
 	return -1;
 }
 
+const char *
+verify_mended_text(const struct verify_job *j)
+{
+	return j->repairs ? "repaired from parity" : "parity can repair it: see --repair-to";
+}
+
 static void
 bad_tell(struct verify_job *j)
 {
@@ -128,9 +135,10 @@ bad_tell(struct verify_job *j)
 	for (size_t i = 0; i < j->npending; i++) {
 		struct verify_bad *b = &j->pending[i];
 		int whole = chunk_map_find(j->good, b->id, &n) != NULL;
+		int mended = j->mended != NULL && chunk_map_find(j->mended, b->id, &n) != NULL;
 
 		finding_tell(j->found, whole ? SEV_REPAIRABLE : SEV_LOST, ERR_DAMAGE, b->where,
-		    whole ? "another copy of it is whole" : "", "%s", b->why);
+		    mended ? verify_mended_text(j) : whole ? "another copy of it is whole" : "", "%s", b->why);
 		free(b->where);
 		free(b->why);
 	}
@@ -193,7 +201,7 @@ pack_fetch(struct worker *w, struct verify_pack *p, size_t *len)
 	pthread_mutex_unlock(&pass->medium);
 	if (rc == 0)
 		return 1;
-	if (rc == -1)
+	if (rc == -1 && (pass->f->damaged == NULL || !pass->f->damaged(pass->f->arg, p, &own)))
 		finding_err(pass->j->found, SEV_LOST, p->where, "all chunks of this pack", &own);
 	return -1;
 }
@@ -206,8 +214,9 @@ pack_one(struct worker *w, const struct verify_pack *p, size_t len)
 	uint8_t *keep = NULL;
 
 	w->pack = p;
-	if (w->pass->f->believe(w->pass->f->arg, p, w->buf, len, &v, &keep) == 0)
-		(void)pack_check_frames(&w->checker, &v, w->buf, len);
+	if (w->pass->f->believe(w->pass->f->arg, p, w->buf, len, &v, &keep) == 0 &&
+	    pack_check_frames(&w->checker, &v, w->buf, len) > 0 && w->pass->f->damaged != NULL)
+		(void)w->pass->f->damaged(w->pass->f->arg, p, NULL);
 	free(keep);
 	pthread_mutex_lock(&j->lock);
 	j->r->packs_read++;
@@ -269,6 +278,55 @@ work(void *arg)
 	worker_release(&w);
 }
 
+/* --- what parity makes again --- */
+
+struct verify_mender {
+	struct worker w;
+};
+
+static void
+frame_mended(void *arg, const struct pack_row *row, uint32_t off, uint32_t plain_len, const char *why)
+{
+	struct worker *w = arg;
+	struct verify_job *j = w->pass->j;
+	struct err own;
+
+	(void)off;
+	err_clear(&own);
+	if (why == NULL && (chunk_map_add(j->good, row->id, 0, plain_len, row->len, row->kind, &own) != 0 ||
+	    chunk_map_add(j->mended, row->id, 0, plain_len, row->len, row->kind, &own) != 0))
+		job_fail(j, &own);
+}
+
+uint32_t
+verify_mend(struct verify_mender *m, const struct pack_view *v, const uint8_t *bytes, size_t len)
+{
+	return pack_check_frames(&m->w.checker, v, bytes, len);
+}
+
+/* After all packs were read. */
+static int
+pass_mend(struct pass *pass, struct err *e)
+{
+	struct verify_job *j = pass->j;
+	struct verify_mender m;
+	int rc;
+
+	if (pass->f->mend == NULL)
+		return 0;
+	if (j->mended == NULL && (j->mended = chunk_map_new(j->opt->memory / 16)) == NULL)
+		return err_set(e, ERR_MEMORY, "no memory to check packs");
+	if (worker_init(&m.w, pass) != 0) {
+		worker_release(&m.w);
+		return err_set(e, ERR_MEMORY, "no memory to check packs");
+	}
+	m.w.checker.fn = frame_mended;
+	rc = pass->f->mend(pass->f->arg, &m, e);
+	worker_release(&m.w);
+	chunk_map_sort(j->mended);
+	return rc;
+}
+
 int
 verify_packs(struct verify_job *j, struct verify_feed *f, struct err *e)
 {
@@ -280,6 +338,8 @@ verify_packs(struct verify_job *j, struct verify_feed *f, struct err *e)
 	pthread_mutex_init(&pass.medium, NULL);
 	rc = pool_run(n + 1, work, &pass, e);
 	pthread_mutex_destroy(&pass.medium);
+	if (rc == 0 && j->failed.code == ERR_NONE && !stop_asked())
+		rc = pass_mend(&pass, e);
 	chunk_map_sort(j->good);
 	chunk_map_sort(j->bad);
 	bad_tell(j);

@@ -251,7 +251,7 @@ keys_look(struct vault_check *c)
 static int
 vault_run(struct vault_check *c, const char *path, struct err *e)
 {
-	struct verify_feed feed = { store_next, store_pack_read, store_believe, c };
+	struct verify_feed feed = { .next = store_next, .read = store_pack_read, .believe = store_believe, .arg = c };
 	int rc;
 
 	if (verify_books_read(c->j, c->s, &c->books, e) != 0)

@@ -24,6 +24,7 @@
 #include "common/crypto/sign.h"
 #include "common/crypto/slots.h"
 #include "common/disk/image_dir.h"
+#include "common/flow/parity_group.h"
 #include "common/pack/chunk_seal.h"
 #include "common/pack/pack_build.h"
 #include "common/pack/refs.h"
@@ -56,6 +57,8 @@ struct seed_image {
 	uint8_t envelopes[SEED_SNAPS][DIGEST_LEN];
 	size_t nsnaps;
 	uint32_t first_pack;			/* of the numbers on the next disk */
+	uint8_t parity;				/* percent, of the disks made from here on */
+	uint32_t pack_chunks;			/* in a pack, at most 64; 0: SEED_PACK */
 	uint8_t leans_on[SEED_SNAPS][ID_LEN];	/* images that its manifest says it leans on */
 	size_t nleans;
 };
@@ -263,8 +266,8 @@ static inline void
 seed_pack(const struct seed_image *im, const char *disk, uint32_t number, uint32_t from, uint32_t n, struct buf *index,
     uint64_t *bytes)
 {
-	struct pack_part parts[SEED_PACK];
-	uint8_t *inner[SEED_PACK], *out = malloc(PACK_LEN_MAX);
+	struct pack_part parts[64];
+	uint8_t *inner[64], *out = malloc(PACK_LEN_MAX);
 	char name[IMAGE_NAME_MAX];
 	struct pack_info info;
 
@@ -335,22 +338,79 @@ seed_label(const struct seed_image *im, const char *disk, uint32_t number, uint8
 	buf_release(&b);
 }
 
+/* Parity of the packs whose index rows are ${rows}. */
+static inline void
+seed_parity(const struct seed_image *im, const char *disk, const struct disk_statement *st, const struct buf *rows)
+{
+	struct parity_group *g = parity_group_new(parity_group_packs(st->packs, st->parity_groups, 0), st->parity_percent, NULL);
+	struct parity_member all[512], own[PARITY_GROUP_MAX];
+	uint8_t *bytes = malloc(PACK_LEN_MAX), *file;
+	char path[512], name[IMAGE_NAME_MAX];
+	const uint8_t *at = rows->p;
+	struct err e;
+	size_t len;
+	int fd;
+
+	assert_true(g != NULL && bytes != NULL && st->packs <= 512);
+	err_clear(&e);
+	for (uint32_t i = 0; i < st->packs; i++) {
+		uint32_t table = le32_get(at + 8);
+
+		all[i].number = le32_get(at);
+		all[i].file_len = le32_get(at + 4);
+		memcpy(all[i].id, at + INDEX_ROW_HEAD_LEN + table + 72, DIGEST_LEN);
+		at += INDEX_ROW_HEAD_LEN + table + PACK_FOOT_LEN;
+	}
+	(void)snprintf(path, sizeof(path), "%s/samara/%c%c%c%c", disk, im->short_name[0] | 32, im->short_name[1] | 32,
+	    im->short_name[2] | 32, im->short_name[3] | 32);
+	assert_int_not_equal(fd = dir_open(AT_FDCWD, path, &e), -1);
+	for (uint32_t group = 0; group < st->parity_groups; group++) {
+		struct parity_table t = { .disk = st->disk, .group = group, .groups = st->parity_groups };
+		uint32_t longest = 0;
+
+		memcpy(t.image_id, im->id, ID_LEN);
+		t.k = (uint16_t)parity_group_packs(st->packs, st->parity_groups, group);
+		t.m = (uint16_t)parity_group_parity(t.k, st->parity_percent);
+		for (uint32_t i = 0; i < t.k; i++) {
+			own[i] = all[group + i * t.groups];
+			longest = own[i].file_len > longest ? own[i].file_len : longest;
+		}
+		t.rows = (longest + PARITY_SHARD_LEN - 1) / PARITY_SHARD_LEN;
+		assert_int_equal(parity_group_begin(g, &t, own, &e), 0);
+		for (uint32_t i = 0; i < t.k; i++) {
+			image_name_pack(name, own[i].number);
+			assert_int_equal(file_read(fd, name, PACK_LEN_MAX, &file, &len, &e), 0);
+			memcpy(bytes, file, len);
+			parity_group_add(g, i, bytes, len);
+			free(file);
+		}
+		assert_int_equal(parity_group_write(g, fd, parity_number(st->packs, t.groups, st->parity_percent, group), &e), 0);
+	}
+	(void)io->close(fd);
+	free(bytes);
+	parity_group_free(g);
+}
+
 /* A closed disk ${number} in the directory ${disk}: the chunks ${from} .. ${from} + ${n} - 1 in packs of SEED_PACK. */
 static inline void
 seed_disk(struct seed_image *im, const char *disk, uint32_t number, uint32_t from, uint32_t n)
 {
 	struct disk_statement st = { .disk = number, .chunks = n, .closed = 2000 };
+	uint32_t pack = im->pack_chunks > 0 ? im->pack_chunks : SEED_PACK;
 	struct buf rows, b;
 
 	buf_init(&rows);
 	buf_init(&b);
 	seed_label(im, disk, number, st.label_digest);
 	seed_put_keys(im, disk);
-	for (uint32_t at = 0; at < n; at += SEED_PACK, st.packs++)
-		seed_pack(im, disk, im->first_pack + st.packs, from + at, n - at < SEED_PACK ? n - at : SEED_PACK, &rows,
-		    &st.pack_bytes);
+	for (uint32_t at = 0; at < n; at += pack, st.packs++)
+		seed_pack(im, disk, im->first_pack + st.packs, from + at, n - at < pack ? n - at : pack, &rows, &st.pack_bytes);
 	im->first_pack += st.packs;
 	seed_index(im, disk, number, &rows, &st);
+	st.parity_percent = im->parity;
+	st.parity_groups = parity_groups(st.packs, im->parity);
+	if (st.parity_groups > 0)
+		seed_parity(im, disk, &st, &rows);
 	memcpy(st.vault_id, im->m->vault_id, ID_LEN);
 	memcpy(st.machine_id, im->m->id, ID_LEN);
 	memcpy(st.domain_id, im->m->k->domain_id, DIGEST_LEN);

@@ -1,0 +1,35 @@
+#ifndef SAMARA_FLOW_REPAIR_GROUP_H
+#define SAMARA_FLOW_REPAIR_GROUP_H
+
+/* One group of packs whose missing shards are found from its parity.  For repair.c. */
+
+#include <stdint.h>
+
+#include "common/disk/image_dir.h"
+#include "formats/fmt_parity.h"
+
+struct err;
+struct repair_group;
+
+/* Room for groups of up to ${k} packs with ${m} of parity: m + 1 packs of memory.  NULL with ${e}. */
+struct repair_group *repair_group_new(uint32_t k, uint32_t m, struct err *e);
+void repair_group_free(struct repair_group *g);
+
+/**
+ * repair_group_load(g, d, want, members, first, e):
+ * Read the group that ${want} (k, m, image, disk, group, groups, rows) and
+ * ${members} describe, as the disk's index has them, with its parity packs,
+ * numbered from ${first}; find what is missing.  0; 1 where no table of the
+ * group can be read, so nothing is known of its shards; -1 with ${e}.
+ */
+int repair_group_load(struct repair_group *g, const struct image_dir *d, const struct parity_table *want,
+    const struct parity_member *members, uint32_t first, struct err *e);
+
+/**
+ * repair_group_make(g, d, i, out, made):
+ * Member ${i} into ${out} (PACK_LEN_MAX): what is good of it on the disk, what
+ * came back (${made} shards), zeros for the rest.  Return how many of its shards are still missing.
+ */
+uint32_t repair_group_make(struct repair_group *g, const struct image_dir *d, uint32_t i, uint8_t *out, uint32_t *made);
+
+#endif
