@@ -43,6 +43,7 @@ emit_result(const struct ingest_result *r)
 	out_u64(j, "packs_whole", r->packs_whole);
 	out_u64(j, "packs_repacked", r->packs_repacked);
 	out_u64(j, "packs_bad", r->packs_bad);
+	out_u64(j, "packs_repaired", r->packs_repaired);
 	out_u64(j, "chunks_new", r->chunks_new);
 	out_u64(j, "chunks_held", r->chunks_held);
 	out_u64(j, "chunks_bad", r->chunks_bad);
@@ -101,6 +102,8 @@ print_done(const struct told *t, const struct ingest_result *r)
 		out_text("all of it was in the vault already\n");
 	else
 		out_text("%s read, %s stored, %s chunks new, %s held before\n", read, stored, new, held);
+	if (r->packs_repaired > 0)
+		out_text("        %u packs were damaged and repaired from the disk's parity\n", r->packs_repaired);
 	if (r->chunks_bad > 0)
 		out_text("        %u packs are damaged: %llu chunks could not be taken.  Keep the disk.\n", r->packs_bad,
 		    (unsigned long long)r->chunks_bad);

@@ -72,7 +72,7 @@ record_ingested(struct ingest *g, struct err *e)
 	    .bytes_stored = r->bytes_stored, .complete = r->chunks_bad == 0 && r->damage == 0 };
 	struct cat_disk d = { .number = g->st.disk };
 	char note[128];
-	int rc;
+	int n, rc;
 
 	memcpy(d.image_id, g->st.image_id, ID_LEN);
 	if ((rc = catalog_get(g->v->catalog, &cat_disks, &d, e)) < 0)
@@ -84,8 +84,10 @@ record_ingested(struct ingest *g, struct err *e)
 	memcpy(k.statement, g->st_digest, DIGEST_LEN);
 	if (vault_record(g->v, REC_DISK_INGESTED, &rec_disk_schema, &k, e) != 0)
 		return -1;
-	(void)snprintf(note, sizeof(note), "%llu chunks new, %llu held before", (unsigned long long)r->chunks_new,
+	n = snprintf(note, sizeof(note), "%llu chunks new, %llu held before", (unsigned long long)r->chunks_new,
 	    (unsigned long long)r->chunks_held);
+	if (r->packs_repaired > 0)
+		(void)snprintf(note + n, sizeof(note) - (size_t)n, ", %u packs repaired from parity", r->packs_repaired);
 	if (vault_custody(g->v, g->st.image_id, CUSTODY_INGESTED, g->st.disk, note, e) != 0)
 		return -1;
 	if (r->chunks_bad == 0)

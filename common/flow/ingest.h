@@ -45,6 +45,7 @@ struct ingest_result {
 	uint32_t generation;
 	uint32_t packs;			/* on the disk */
 	uint32_t packs_read, packs_whole, packs_repacked, packs_bad;
+	uint32_t packs_repaired;		/* made again from the disk's parity; counted above as well */
 	uint64_t chunks_new, chunks_held, chunks_bad;	/* bad: not held after all */
 	uint32_t damage;		/* statements, lists and indexes on the disk that cannot be believed */
 	uint64_t bytes_read, bytes_stored;

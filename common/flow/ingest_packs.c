@@ -15,11 +15,13 @@
 #include "common/base/stop.h"
 #include "common/flow/ingest_books.h"
 #include "common/flow/ingest_check.h"
+#include "common/flow/ingest_mend.h"
 #include "common/flow/ingest_rows.h"
 
 struct line {
 	struct ingest *g;
 	struct checkers *checkers;
+	struct ingest_mend *mend;	/* damaged packs; NULL: the disk has no parity */
 	struct queue *idle, *done;
 	struct pack_slot **slots;
 	unsigned nslots;
@@ -95,6 +97,15 @@ reader(void *arg)
 	(void)queue_put(l->done, &l->last);
 }
 
+/* A checked pack: aside where parity may make it again, else into the books. */
+static int
+books_take(struct line *l, struct books *b, struct pack_slot *s, struct err *e)
+{
+	if (!ingest_mend_takes(l->mend, s))
+		return books_slot(b, s, e);
+	return ingest_mend_is_full(l->mend) ? ingest_mend_run(l->mend, b, e) : 0;
+}
+
 /* Until all that was read has come back; after a failure only to empty the line. */
 static int
 keep_books(struct line *l, struct books *b, struct err *e)
@@ -110,7 +121,7 @@ keep_books(struct line *l, struct books *b, struct err *e)
 			continue;
 		}
 		got++;
-		if (rc == 0 && (rc = books_slot(b, s, e)) != 0) {
+		if (rc == 0 && (rc = books_take(l, b, s, e)) != 0) {
 			atomic_store(&l->halt, 1);
 			queue_close(l->idle);
 		}
@@ -178,11 +189,14 @@ line_through(struct ingest *g, struct checkers *c, struct err *e)
 	struct books *b = NULL;
 	int rc = -1;
 
-	if (line_make(&l, g, c, e) == 0 && (b = books_new(g, e)) != NULL && line_run(&l, b, e) == 0)
+	l.mend = ingest_mend_new(g);
+	if (line_make(&l, g, c, e) == 0 && (b = books_new(g, e)) != NULL && line_run(&l, b, e) == 0 &&
+	    ingest_mend_run(l.mend, b, e) == 0)
 		rc = books_end(b, e);
 	else if (b != NULL)
 		(void)books_end(b, NULL);	/* what is stored stays; the books had better know it */
 	books_free(b);
+	ingest_mend_free(l.mend);
 	line_end(&l);
 	return rc;
 }

@@ -342,6 +342,52 @@ one_beyond_the_bound_names_every_chunk_that_is_lost_and_no_other(void **state)
 	}
 }
 
+/* --- what an ingest makes of it --- */
+
+static void
+an_ingest_repairs_a_damaged_disk_on_the_fly(void **state)
+{
+	struct site *s = *state;
+	int64_t missing;
+	struct hurt h;
+
+	hurt_disk(&h, s, 40, 60, 10);		/* four of parity */
+	hurt_unlink(&h, 7, 0);
+	hurt_pack(&h, 20, 500, 3);
+	hurt_swap(&h, 30, 31);
+	hurt_pack(&h, 12, 150000, 3);		/* in another row than 20 */
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(s->r.packs_repaired, 5);
+	assert_int_equal(s->r.packs_bad, 0);
+	assert_int_equal(s->r.chunks_bad, 0);
+	assert_int_equal(s->r.packs_whole, 40);
+	assert_int_equal(s->r.whole, 1);
+	(void)site_snapshot(s, 1, &missing);
+	assert_int_equal(missing, 0);
+	site_rebuild_agrees(s);
+}
+
+static void
+an_ingest_beyond_the_bound_takes_every_chunk_that_comes_back(void **state)
+{
+	struct site *s = *state;
+	int64_t missing;
+	struct hurt h;
+
+	hurt_disk(&h, s, 40, 60, 5);		/* two of parity, three rows */
+	for (uint32_t i = 7; i < 10; i++)
+		hurt_pack(&h, i, 500, 3);
+	hurt_pack(&h, 8, 100000, 3);		/* this one comes back */
+	hurt_pack(&h, 10, 100000, 3);		/* and this whole pack */
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(s->r.packs_repaired, 1);
+	assert_int_equal(s->r.packs_bad, 3);
+	assert_int_equal(s->r.chunks_bad, 3);
+	(void)site_snapshot(s, 1, &missing);
+	assert_int_equal(missing, 3);
+	site_rebuild_agrees(s);
+}
+
 int
 main(void)
 {
@@ -356,6 +402,8 @@ main(void)
 		T(no_damage_leads_to_wrong_bytes),
 		T(a_check_says_what_parity_can_repair),
 		T(one_beyond_the_bound_names_every_chunk_that_is_lost_and_no_other),
+		T(an_ingest_repairs_a_damaged_disk_on_the_fly),
+		T(an_ingest_beyond_the_bound_takes_every_chunk_that_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
