@@ -8,6 +8,7 @@ struct err;
 
 int import_create(struct args *a, struct err *e);
 int import_credential(struct args *a, struct err *e);
+int import_dock(struct args *a, struct err *e);
 int import_receive(struct args *a, struct err *e);
 int import_ingest(struct args *a, struct err *e);
 int import_claim(struct args *a, struct err *e);

@@ -4,6 +4,7 @@
 static const struct cmd cmds[] = {
 	{ "create", "VAULT --name NAME [OPTION...]", "make a vault", import_create },
 	{ "credential", "VAULT [MACHINE] [OPTION...]", "a file that lets one machine register", import_credential },
+	{ "dock", "[DEVICE|DIR...]", "the receiving desk: receive and take in whatever is plugged in", import_dock },
 	{ "receive", "[VAULT] DISK... [--tracking T]", "look whose disks these are, and write down that they are here", import_receive },
 	{ "ingest", "[VAULT] DISK...", "take in what stands on disks", import_ingest },
 	{ "receipt", "[VAULT] [IMAGE] [--out FILE] [--gaps FILE]", "what the vault holds of an image, read back and signed", import_receipt },

@@ -13,6 +13,7 @@
 #include "import/import_vault.h"
 
 struct told {
+	struct receive_options o;
 	const struct vault *v;
 	const char *disk;
 	int dry_run;
@@ -126,26 +127,28 @@ emit_summary(const struct told *t)
 	out_emit(j);
 }
 
-/* Each disk into the vault that was named, or into the one that its label names. */
 static int
-receive_all(struct args *a, const struct receive_options *o, struct told *t, struct err *e)
+receive_into(void *arg, struct vault *v, const char *path, struct err *e)
 {
-	const char *named;
+	struct told *t = arg;
+
+	t->v = v;
+	return receive_disk(v, path, &t->o, disk_done, t, e);
+}
+
+/* Each disk for the vault that was named, or for those that its labels name. */
+static int
+receive_all(struct args *a, struct told *t, struct err *e)
+{
+	struct desk_vaults where = { .dir = import_vaults() };
 	size_t first;
 
-	if (import_disks(a, &named, &first, e) != 0)
+	if (import_disks(a, &where.vault, &first, e) != 0)
 		return -1;
+	t->o.only_own = where.vault == NULL;
 	for (size_t i = first; i < a->n; i++) {
-		struct vault *v = import_vault_of_disk(named, a->operands[i], 0, e);
-		int rc;
-
-		if (v == NULL)
-			return -1;
-		t->v = v;
 		t->disk = a->operands[i];
-		rc = receive_disk(v, a->operands[i], o, disk_done, t, e);
-		vault_close(v);
-		if (rc != 0)
+		if (desk_each_vault(&where, a->operands[i], receive_into, t, e) != 0)
 			return -1;
 	}
 	return 0;
@@ -154,21 +157,20 @@ receive_all(struct args *a, const struct receive_options *o, struct told *t, str
 int
 import_receive(struct args *a, struct err *e)
 {
-	struct receive_options o = { .image = NULL };
 	struct told t = { .exit = 0 };
 	const struct opt opts[] = {
-		{ "tracking", 0, OPT_STR, &o.tracking, "NUMBER", "of the parcel that they came in" },
-		{ "image", 0, OPT_STR, &o.image, "IMAGE", "only this image of those on the disk" },
+		{ "tracking", 0, OPT_STR, &t.o.tracking, "NUMBER", "of the parcel that they came in" },
+		{ "image", 0, OPT_STR, &t.o.image, "IMAGE", "only this image of those on the disk" },
 		{ NULL, 0, 0, NULL, NULL, NULL }
 	};
 	int rc = args_parse(a, opts, e);
 
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	if (o.tracking != NULL && (*o.tracking == '\0' || strlen(o.tracking) > 64))
+	if (t.o.tracking != NULL && (*t.o.tracking == '\0' || strlen(t.o.tracking) > 64))
 		return err_set(e, ERR_USAGE, "--tracking takes a number of up to 64 characters");
-	o.dry_run = t.dry_run = a->dry_run;
-	if (receive_all(a, &o, &t, e) != 0)
+	t.o.dry_run = t.dry_run = a->dry_run;
+	if (receive_all(a, &t, e) != 0)
 		return -1;
 	emit_summary(&t);
 	return t.exit;

@@ -6,7 +6,6 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
-#include "common/flow/ingest.h"
 #include "common/flow/vault.h"
 #include "common/store/store.h"
 #include "import/import_vault.h"
@@ -85,21 +84,4 @@ import_disks(const struct args *a, const char **vault, size_t *first, struct err
 		*vault = given;
 	}
 	return a->n > *first ? 0 : err_set(e, ERR_USAGE, "no disk was named");
-}
-
-struct vault *
-import_vault_of_disk(const char *named, const char *disk, unsigned flags, struct err *e)
-{
-	char found[4096];
-	uint8_t id[ID_LEN];
-
-	if (named != NULL)
-		return vault_open(named, flags, e);
-	if (ingest_vault_of(disk, id, e) != 0)
-		return NULL;
-	if (vault_find(import_vaults(), id, found, sizeof(found), e) != 0) {
-		(void)err_during(e, "%s", disk);
-		return NULL;
-	}
-	return vault_open(found, flags, e);
 }

@@ -7,7 +7,6 @@
 
 struct args;
 struct err;
-struct vault;
 
 #define IMPORT_VAULTS	"/srv/samara"
 
@@ -33,12 +32,5 @@ int import_vault(const struct args *a, size_t others, const char **path, struct 
  * -1 with ERR_USAGE.
  */
 int import_disks(const struct args *a, const char **vault, size_t *first, struct err *e);
-
-/**
- * import_vault_of_disk(named, disk, flags, e):
- * Open the vault ${named}, or where that is NULL the one in the directory of
- * vaults that the label of the first image on ${disk} names.  NULL with ${e}.
- */
-struct vault *import_vault_of_disk(const char *named, const char *disk, unsigned flags, struct err *e);
 
 #endif

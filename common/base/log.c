@@ -10,11 +10,13 @@
 
 #define LINE_MAX_LEN	8192
 #define ERASE		"\r\033[K"
+#define ERASE_BELOW	"\r\033[J"
+#define UP		"\033[%uA"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* stderr and sticky */
 static const char *program = "samara";
 static enum say_level level_now = SAY_NORMAL;
-static char sticky[1024];
+static char sticky[LINE_MAX_LEN];	/* one line, or several with newlines between them */
 
 void
 say_program(const char *name)
@@ -58,11 +60,27 @@ put(const char *text)
 	}
 }
 
+/* Take what is sticky off the terminal: the cursor stands in its last line. */
+static void
+erase(void)
+{
+	char up[24];
+	unsigned lines = 0;
+
+	for (const char *at = sticky; (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
+	if (lines > 0) {
+		(void)snprintf(up, sizeof(up), UP, lines);
+		put(up);
+	}
+	put(lines > 0 ? ERASE_BELOW : ERASE);
+}
+
 static void
 put_above_sticky(const char *text)
 {
 	if (sticky[0] != '\0')
-		put(ERASE);
+		erase();
 	put(text);
 	if (sticky[0] != '\0')
 		put(sticky);
@@ -133,11 +151,11 @@ say_sticky(const char *line)
 	(void)pthread_mutex_lock(&lock);
 	if (line == NULL) {
 		if (sticky[0] != '\0')
-			put(ERASE);
+			erase();
 		sticky[0] = '\0';
 	} else {
+		erase();
 		(void)snprintf(sticky, sizeof(sticky), "%s", line);
-		put(ERASE);
 		put(sticky);
 	}
 	(void)pthread_mutex_unlock(&lock);
@@ -148,7 +166,7 @@ say_hold(void)
 {
 	(void)pthread_mutex_lock(&lock);
 	if (sticky[0] != '\0')
-		put(ERASE);
+		erase();
 }
 
 void

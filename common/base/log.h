@@ -38,8 +38,10 @@ void say_raw(const char *text);
 
 /**
  * say_sticky(line):
- * Keep ${line} (copied; no newline) as the last line on the terminal: every
- * other line is written above it.  NULL takes it away.  Only for a terminal.
+ * Keep ${line} (copied; no newline at its end, but there may be some inside,
+ * for a table) at the foot of the terminal: every other line is written above
+ * it.  No line of it may be wider than the terminal.  NULL takes it away.
+ * Only for a terminal.
  */
 void say_sticky(const char *line);
 

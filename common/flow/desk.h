@@ -21,6 +21,7 @@ struct vault;
 struct receive_options {
 	const char *image;	/* short name; NULL: every image on the disk */
 	const char *tracking;	/* of the parcel that it came in; NULL: nobody said */
+	int only_own;		/* pass over images for other vaults; else they are refused */
 	int dry_run;		/* decide, record nothing */
 };
 

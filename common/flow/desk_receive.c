@@ -223,6 +223,7 @@ receive_image(struct receiving *d, struct err *e)
 	return vault_commit(d->g.v, e);
 }
 
+/* 1: it is passed over. */
 static int
 receive_one(struct vault *v, int diskfd, const char *path, const char *short_name, const struct receive_options *o,
     struct receive_result *r, struct err *e)
@@ -243,7 +244,7 @@ receive_one(struct vault *v, int diskfd, const char *path, const char *short_nam
 	memcpy(r->vault_name, l->vault_name, sizeof(r->vault_name));
 	memcpy(r->image_id, l->image_id, ID_LEN);
 	r->disk = l->disk;
-	rc = receive_image(&d, e);
+	rc = o->only_own && memcmp(l->vault_id, v->desc.vault_id, ID_LEN) != 0 ? 1 : receive_image(&d, e);
 	ingest_forget(&d.g);
 	return rc;
 }
@@ -259,7 +260,7 @@ receive_disk(struct vault *v, const char *path, const struct receive_options *o,
 
 	if (disk_place_open(path, &p, e) != 0)
 		return -1;
-	for (size_t i = 0; i < p.n && rc == 0; i++) {
+	for (size_t i = 0; i < p.n && rc >= 0; i++) {
 		if (o->image != NULL && strcasecmp(p.names[i], o->image) != 0)
 			continue;
 		if ((rc = receive_one(v, p.fd, path, p.names[i], o, &r, e)) == 0) {
@@ -268,6 +269,8 @@ receive_disk(struct vault *v, const char *path, const struct receive_options *o,
 		}
 	}
 	(void)disk_place_close(&p, NULL);
+	if (rc >= 0)
+		rc = 0;
 	if (rc == 0 && taken == 0)
 		rc = err_set(e, ERR_NO_IMAGE, "there is no image %s on the disk at %s", o->image, path);
 	return rc;

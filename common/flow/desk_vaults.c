@@ -5,21 +5,23 @@
 
 #include "common/base/err.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/flow/desk.h"
 #include "common/flow/ingest_job.h"
 
+/* A label for each of them. */
 struct wanted {
-	uint8_t (*ids)[ID_LEN];
+	struct label *labels;
 	size_t n;
 };
 
 static void
-wanted_add(struct wanted *w, const uint8_t id[ID_LEN])
+wanted_add(struct wanted *w, const struct label *l)
 {
 	for (size_t i = 0; i < w->n; i++)
-		if (memcmp(w->ids[i], id, ID_LEN) == 0)
+		if (memcmp(w->labels[i].vault_id, l->vault_id, ID_LEN) == 0)
 			return;
-	memcpy(w->ids[w->n++], id, ID_LEN);
+	w->labels[w->n++] = *l;
 }
 
 /* The vaults that labels on the disk name; a label that cannot be believed names none: 0, or -1 if all are so. */
@@ -37,7 +39,7 @@ labels_read(const struct disk_place *p, struct wanted *w, struct err *e)
 				say_warn("%s", mine.msg);
 			continue;
 		}
-		wanted_add(w, d.label.vault_id);
+		wanted_add(w, &d.label);
 		image_dir_close(&d);
 	}
 	if (w->n > 0)
@@ -61,32 +63,41 @@ one_vault(const char *vault, const struct disk_place *p, int (*fn)(void *, struc
 	return rc;
 }
 
+static void
+say_unknown(const struct label *l, const char *dir, struct err *e)
+{
+	char safe[NAME_MAX_LEN * 4 + 4];
+
+	(void)err_set(e, ERR_NO_VAULT, "%s-%u was made for vault %s; no vault in %s is that one", l->short_name, l->disk,
+	    text_safe(safe, sizeof(safe), l->vault_name, strlen(l->vault_name)), dir);
+	(void)err_next(e, "Take it to where that vault is, or name the vault's directory if it is elsewhere.");
+}
+
 static int
 by_labels(const char *dir, const struct disk_place *p, int (*fn)(void *, struct vault *, const char *, struct err *),
     void *arg, struct err *e)
 {
-	struct wanted w = { calloc(p->n, sizeof(*w.ids)), 0 };
+	struct wanted w = { calloc(p->n, sizeof(*w.labels)), 0 };
 	char path[4096];
-	struct err mine, unknown;
+	struct err unknown;
 	int rc;
 
-	if (w.ids == NULL)
+	if (w.labels == NULL)
 		return err_errno(e, "%s", p->m.path);
 	err_clear(&unknown);
 	rc = labels_read(p, &w, e);
 	for (size_t i = 0; i < w.n && rc == 0; i++) {
-		err_clear(&mine);
-		if (vault_find(dir, w.ids[i], path, sizeof(path), &mine) == 0)
+		if (vault_find(dir, w.labels[i].vault_id, path, sizeof(path), NULL) == 0)
 			rc = one_vault(path, p, fn, arg, e);
 		else
-			unknown = mine;
+			say_unknown(&w.labels[i], dir, &unknown);
 	}
-	free(w.ids);
+	free(w.labels);
 	if (rc != 0 || unknown.code == ERR_NONE)
 		return rc;
 	if (e != NULL)
 		*e = unknown;
-	return err_during(e, "%s", p->m.path);
+	return -1;
 }
 
 int
