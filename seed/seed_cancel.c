@@ -13,7 +13,7 @@ cancel_print(const struct image_cancel *c, int dry_run)
 {
 	struct out *o;
 
-	if (c->was_cancelled)
+	if (c->before)
 		out_text("image %s was cancelled before\n", c->short_name);
 	else
 		out_text("image %s %s: what it carries counts as not held in the next build\n", c->short_name,
@@ -30,7 +30,7 @@ cancel_print(const struct image_cancel *c, int dry_run)
 	out_str(o, "image", c->short_name);
 	out_str(o, "set", c->set_name);
 	out_u64(o, "latest", c->latest);
-	out_bool(o, "was_cancelled", c->was_cancelled);
+	out_bool(o, "was_cancelled", c->before);
 	out_bool(o, "dry_run", dry_run);
 	out_emit(o);
 }

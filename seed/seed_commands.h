@@ -15,6 +15,8 @@ int seed_plan(struct args *a, struct err *e);
 int seed_build(struct args *a, struct err *e);
 int seed_images(struct args *a, struct err *e);
 int seed_cancel(struct args *a, struct err *e);
+int seed_lost(struct args *a, struct err *e);
+int seed_ship(struct args *a, struct err *e);
 int seed_receipt(struct args *a, struct err *e);
 int seed_snapshots(struct args *a, struct err *e);
 int seed_ls(struct args *a, struct err *e);

@@ -1,11 +1,14 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/args.h"
 #include "common/base/err.h"
 #include "common/base/human.h"
+#include "common/base/io.h"
 #include "common/base/out.h"
 #include "common/crypto/sign.h"
 #include "common/flow/image_state.h"
+#include "common/flow/parcel.h"
 #include "common/flow/state.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_state.h"
@@ -16,6 +19,27 @@ disks_of(const struct image_state *im)
 	if (im->manifest.generation != 0)
 		return (unsigned)list_count(im->manifest.disks, MANIFEST_DISK_LEN);
 	return image_disks_live(im);
+}
+
+/* Where the parcel is, below the image's own line; and in its object. */
+static void
+parcel_print(const struct image_state *im, struct out *o)
+{
+	char words[PARCEL_WORDS_MAX];
+	struct parcel p;
+	int64_t late;
+
+	if (parcel_of(im, &p, NULL) != 0)
+		return;
+	late = parcel_days_late(p.arrives, io_now());
+	if (!im->cancelled && im->answer_bytes == NULL)
+		out_text("       %s%s\n", parcel_words(words, p.shipped, p.arrives, p.carrier, p.tracking),
+		    im->lost || late == 0 ? "" : "; it is late");
+	out_name(o, "carrier", p.carrier, strlen(p.carrier));
+	out_name(o, "tracking", p.tracking, strlen(p.tracking));
+	out_i64(o, "shipped", p.shipped);
+	out_i64(o, "arrives", p.arrives);
+	out_i64(o, "days_late", late);
 }
 
 static void
@@ -64,6 +88,7 @@ image_print(const struct image_state *im)
 		out_bool(o, "key_tested", im->manifest.key_tested);
 		out_i64(o, "sealed", im->manifest.sealed);
 	}
+	parcel_print(im, o);
 	out_emit(o);
 }
 

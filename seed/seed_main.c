@@ -7,6 +7,8 @@ static const struct cmd cmds[] = {
 	{ "build", "--to DISK PATH... | --resume", "write what is below PATHs as an image onto a disk", seed_build },
 	{ "images", "", "this machine's images and where they are on their way", seed_images },
 	{ "cancel", "IMAGE", "give up an image", seed_cancel },
+	{ "lost", "IMAGE [--found]", "an image was lost on its way", seed_lost },
+	{ "ship", "[IMAGE] [--carrier C --tracking T]", "an image goes into a parcel; its packing slip", seed_ship },
 	{ "receipt", "FILE [--answer FILE]", "check the vault's receipt for an image, and answer it", seed_receipt },
 	{ "snapshots", "[--from DISK|VAULT]", "the recovery points, oldest first", seed_snapshots },
 	{ "ls", "SNAP [PATH]", "what a snapshot holds", seed_ls },

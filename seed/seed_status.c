@@ -6,11 +6,13 @@
 #include "common/base/args.h"
 #include "common/base/err.h"
 #include "common/base/human.h"
+#include "common/base/io.h"
 #include "common/base/out.h"
 #include "common/base/text.h"
 #include "common/flow/image_state.h"
 #include "common/flow/job.h"
 #include "common/flow/kit_file.h"
+#include "common/flow/parcel.h"
 #include "common/flow/state.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_state.h"
@@ -23,10 +25,12 @@ struct status {
 	struct state *s;
 	struct image_state **images;
 	size_t n;
-	const struct image_state *sealed, *building;	/* the newest of each, NULL: none */
-	size_t nsealed, nbuilding, ncancelled;
-	const struct image_state *leant;	/* cancelled, and the newest sealed one leans on it; NULL: none */
-	uint64_t snapshots;		/* in sealed images that are not cancelled */
+	const struct image_state *sealed, *building;	/* the newest of each, NULL: none; sealed: not handed off */
+	const struct image_state *held;	/* the newest that the vault has answered for; NULL: none */
+	size_t nsealed, nbuilding, ncancelled, nlost;
+	const struct image_state *leant;	/* cancelled or lost, and the newest sealed one leans on it; NULL: none */
+	uint64_t snapshots;		/* in sealed images that count and are not handed off */
+	uint64_t whole;			/* in those handed off */
 	int64_t newest;			/* end of the newest of them; 0: none */
 	const char *on;			/* the image of the newest */
 	struct job_info last;		/* the last build; number 0: none */
@@ -40,8 +44,14 @@ images_look(struct status *st)
 	for (size_t i = 0; i < st->n; i++) {
 		const struct image_state *im = st->images[i];
 
-		if (im->cancelled) {
-			st->ncancelled++;
+		if (im->cancelled || im->lost) {
+			st->ncancelled += im->cancelled;
+			st->nlost += !im->cancelled;
+			continue;
+		}
+		if (im->answer_bytes != NULL) {
+			st->held = im;
+			st->whole += im->envelope.seq != 0;
 			continue;
 		}
 		if (!im->sealed) {
@@ -61,14 +71,14 @@ images_look(struct status *st)
 	}
 }
 
-/* A cancelled image that the newest sealed one cannot be restored without. */
+/* A cancelled or lost image that the newest sealed one cannot be restored without. */
 static void
 leant_look(struct status *st)
 {
 	struct fmt_view ids = st->sealed != NULL ? st->sealed->manifest.leans_on : (struct fmt_view){ 0 };
 
 	for (size_t i = 0; i < st->n; i++)
-		for (size_t k = 0; st->images[i]->cancelled && k < list_count(ids, ID_LEN); k++)
+		for (size_t k = 0; (st->images[i]->cancelled || st->images[i]->lost) && k < list_count(ids, ID_LEN); k++)
 			if (memcmp(st->images[i]->begin.image_id, ids.p + k * ID_LEN, ID_LEN) == 0)
 				st->leant = st->images[i];
 }
@@ -112,27 +122,54 @@ building_words(const struct image_state *im, char *line)
 		    "DISK, or give it up with samara-seed cancel %s", name, when, name);
 }
 
+/* Where a sealed image is. */
+static void
+sealed_words(const struct status *st, const struct image_state *im, char line[LINE_MAX_LEN])
+{
+	size_t disks = list_count(im->manifest.disks, MANIFEST_DISK_LEN);
+	char when[SEED_WHEN_MAX], words[PARCEL_WORDS_MAX];
+	const char *name = im->begin.short_name;
+	struct parcel p;
+	int64_t late;
+
+	if (parcel_of(im, &p, NULL) != 0) {
+		(void)snprintf(line, LINE_MAX_LEN, "image %s is sealed and must be shipped to vault %s (%zu disk%s, since %s).  "
+		    "Next: samara-seed ship %s --carrier C --tracking T", name, st->s->trust.vault_name, disks,
+		    disks == 1 ? "" : "s", seed_when(when, im->manifest.sealed), name);
+		return;
+	}
+	late = parcel_days_late(p.arrives, io_now());
+	(void)parcel_words(words, p.shipped, p.arrives, p.carrier, p.tracking);
+	if (late == 0)
+		(void)snprintf(line, LINE_MAX_LEN, "image %s is in the parcel (%.700s).", name, words);
+	else
+		(void)snprintf(line, LINE_MAX_LEN, "image %s is in the parcel (%.700s), %" PRId64 " day%s late.  Ask the carrier and the "
+		    "vault; where it is lost: samara-seed lost %s", name, words, late, late == 1 ? "" : "s", name);
+}
+
 /* The word for the state of things, and why and what to do in ${line}. */
 static const char *
 verdict(const struct status *st, char line[LINE_MAX_LEN])
 {
-	char when[SEED_WHEN_MAX], cancelled[64] = "";
-	size_t disks;
+	char when[SEED_WHEN_MAX], cancelled[96] = "";
 
 	if (st->sealed != NULL) {
-		disks = list_count(st->sealed->manifest.disks, MANIFEST_DISK_LEN);
-		(void)snprintf(line, LINE_MAX_LEN, "image %s is sealed and must be shipped to vault %s (%zu disk%s, since %s).",
-		    st->sealed->begin.short_name, st->s->trust.vault_name, disks, disks == 1 ? "" : "s",
-		    seed_when(when, st->sealed->manifest.sealed));
+		sealed_words(st, st->sealed, line);
 		return "NOT YET PROTECTED OFF SITE";
+	}
+	if (st->held != NULL) {
+		(void)snprintf(line, LINE_MAX_LEN, "vault %s holds image %s of %s and has answered for it.", st->s->trust.vault_name,
+		    st->held->begin.short_name, seed_when(when, st->held->manifest.sealed));
+		return "PROTECTED";
 	}
 	if (st->building != NULL) {
 		building_words(st->building, line);
 		return "NOT PROTECTED";
 	}
-	if (st->ncancelled != 0)
-		(void)snprintf(cancelled, sizeof(cancelled), " but %zu that %s cancelled", st->ncancelled,
-		    st->ncancelled == 1 ? "was" : "were");
+	if (st->ncancelled + st->nlost != 0)
+		(void)snprintf(cancelled, sizeof(cancelled), " but %zu that %s %s", st->ncancelled + st->nlost,
+		    st->ncancelled + st->nlost == 1 ? "was" : "were", st->nlost == 0 ? "cancelled" : st->ncancelled == 0 ? "lost" :
+		    "cancelled or lost");
 	(void)snprintf(line, LINE_MAX_LEN, "there is no image of this machine%s, registered %s.  Next: samara-seed build --to DISK "
 	    "PATH...", cancelled, seed_when(when, st->s->member.made));
 	return "NOT PROTECTED";
@@ -163,6 +200,13 @@ last_print(const struct status *st)
 	    j->running ? "running" : "was cut off"), warned);
 }
 
+/* Another image that waits, or travels, beside the newest. */
+static bool
+is_sealed_too(const struct status *st, const struct image_state *im)
+{
+	return im != st->sealed && image_counts(im) && im->answer_bytes == NULL;
+}
+
 static void
 text_print(const struct status *st, const char *word, const char *why)
 {
@@ -170,14 +214,24 @@ text_print(const struct status *st, const char *word, const char *why)
 
 	out_text("%s: %s\n", word, why);
 	if (st->leant != NULL)
-		out_text("attention   image %s cannot be restored without a disk of %s, which is cancelled: build again\n",
-		    st->sealed->begin.short_name, st->leant->begin.short_name);
+		out_text("attention   image %s cannot be restored without a disk of %s, which is %s: build again\n",
+		    st->sealed->begin.short_name, st->leant->begin.short_name, image_state_word(st->leant));
+	for (size_t i = 0; i < st->n; i++)
+		if (is_sealed_too(st, st->images[i])) {
+			sealed_words(st, st->images[i], line);
+			out_text("also        %s\n", line);
+		}
+	(void)snprintf(line, LINE_MAX_LEN, "none");
+	if (st->whole != 0)
+		(void)snprintf(line, LINE_MAX_LEN, "%" PRIu64, st->whole);
 	if (st->snapshots != 0)
-		out_text("snapshots   %" PRIu64 " pending, newest %s on %s.  whole: none\n", st->snapshots,
-		    seed_when(when, st->newest), st->on);
+		out_text("snapshots   %" PRIu64 " pending, newest %s on %s.  whole: %s\n", st->snapshots,
+		    seed_when(when, st->newest), st->on, line);
+	else if (st->whole != 0)
+		out_text("snapshots   %s whole at the vault\n", line);
 	else
 		out_text("snapshots   none\n");
-	if (st->building != NULL && st->sealed != NULL) {
+	if (st->building != NULL && (st->sealed != NULL || st->held != NULL)) {
 		building_words(st->building, line);
 		out_text("unfinished  %s\n", line);
 	}
@@ -198,7 +252,9 @@ json_print(const struct status *st, const char *word, const char *why)
 	out_u64(o, "images_building", st->nbuilding);
 	if (st->leant != NULL)
 		out_str(o, "leans_on_cancelled", st->leant->begin.short_name);
+	out_u64(o, "images_lost", st->nlost);
 	out_u64(o, "snapshots", st->snapshots);
+	out_u64(o, "snapshots_whole", st->whole);
 	if (st->newest != 0)
 		out_i64(o, "newest", st->newest);
 	if (st->last.number != 0) {
@@ -239,7 +295,7 @@ seed_status(struct args *a, struct err *e)
 		word = verdict(&st, line);
 		text_print(&st, word, line);
 		json_print(&st, word, line);
-		rc = 1;		/* both words mean that a hand is needed */
+		rc = strncmp(word, "PROTECTED", 9) == 0 ? 0 : 1;	/* all other words mean that a hand is needed */
 	}
 	job_info_release(&st.last);
 	seed_images_free(st.images, st.n);

@@ -10,6 +10,7 @@
 #include "common/base/io.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/sign.h"
+#include "common/disk/disk_device.h"
 #include "common/flow/image_state.h"
 #include "common/flow/state.h"
 
@@ -95,12 +96,15 @@ custody_add(struct state *s, const struct image_state *im, int imagefd, unsigned
     struct err *e)
 {
 	struct custody c = { .event = (uint8_t)event, .disk = disk, .time = io_now_ns() };
+	char serial[DISK_SERIAL_MAX];
 	int rc;
 
 	memcpy(c.image_id, im->begin.image_id, ID_LEN);
 	memcpy(c.signer_id, s->id.machine_id, ID_LEN);
 	memcpy(c.signer_pub, s->machine_pub, SIGN_PUB_LEN);
 	(void)snprintf(c.note, sizeof(c.note), "%s", note);
+	if (event == CUSTODY_CLOSED && imagefd != -1 && *note == '\0' && disk_serial(imagefd, serial) == 0)
+		(void)snprintf(c.note, sizeof(c.note), "serial %s", serial);
 	do {
 		rc = record_put(s, im, &c, e);
 	} while (rc == 1);

@@ -16,7 +16,8 @@ struct state;
  * The next record of image ${im}, signed by this machine, durably into the
  * state; where ${imagefd} is not -1, every record that the image's directory on
  * that disk does not have yet follows, so that the log on it has no gaps.
- * ${disk} 0: the image as a whole.  May be called by several threads and
+ * ${disk} 0: the image as a whole.  Where a disk is closed without a ${note},
+ * its serial number stands there ("serial WD-WX12"), if the system tells it.  May be called by several threads and
  * processes.  0, or -1 with ${e}; after a power cut the record is there whole or
  * not at all, and perhaps not on the disk yet.
  */

@@ -253,7 +253,7 @@ a_second_time_says_so_and_changes_nothing(void **state)
 	image_put("AAAA", "files", 1, NULL);
 	cancel("AAAA");
 	assert_int_equal(image_cancel(s, "AAAA", false, &c, &e), 0);
-	assert_true(c.was_cancelled);
+	assert_true(c.before);
 	assert_int_equal(c.latest, 0);
 	image_cancel_release(&c);
 	assert_int_equal(image_cancel(s, "ZZZZ", false, &c, &e), -1);
@@ -308,6 +308,92 @@ after_any_call_that_fails_the_same_command_cancels(void **state)
 	assert_true(failed > 20);
 }
 
+static void
+a_lost_image_counts_no_more_and_one_that_turns_up_counts_again(void **state)
+{
+	struct image_cancel c;
+	struct image_state *im;
+
+	(void)state;
+	image_put("AAAA", "files", 1, NULL);
+	image_put("BBBB", "files", 2, "AAAA");
+	assert_int_equal(image_lost(s, "BBBB", false, &c, &e), 0);
+	assert_false(c.before);
+	image_cancel_release(&c);
+	assert_int_equal(latest_of("files"), 1);
+	assert_non_null(im = image_state_load(s, "BBBB", NULL, NULL, &e));
+	assert_true(im->lost && !im->cancelled && !image_counts(im));
+	image_state_free(im);
+	assert_int_equal(image_lost(s, "BBBB", false, &c, &e), 0);
+	assert_true(c.before);
+	image_cancel_release(&c);
+	assert_int_equal(image_found(s, "bbbb", true, &c, &e), 0);
+	assert_int_equal(c.latest, 2);
+	image_cancel_release(&c);
+	assert_int_equal(latest_of("files"), 1);	/* that was a dry run */
+	assert_int_equal(image_found(s, "bbbb", false, &c, &e), 0);
+	image_cancel_release(&c);
+	assert_int_equal(latest_of("files"), 2);
+	assert_non_null(im = image_state_load(s, "BBBB", NULL, NULL, &e));
+	assert_true(image_counts(im));
+	image_state_free(im);
+}
+
+static void
+what_was_never_on_its_way_is_not_lost(void **state)
+{
+	struct image_cancel c;
+
+	(void)state;
+	image_put("AAAA", "files", 0, NULL);
+	image_put("BBBB", "files", 1, NULL);
+	assert_int_equal(image_lost(s, "AAAA", false, &c, &e), -1);
+	assert_int_equal(e.code, ERR_RULE);
+	err_clear(&e);
+	cancel("BBBB");
+	assert_int_equal(image_lost(s, "BBBB", false, &c, &e), -1);
+	assert_int_equal(e.code, ERR_RULE);
+	err_clear(&e);
+	assert_int_equal(image_found(s, "BBBB", false, &c, &e), -1);
+	assert_int_equal(e.code, ERR_RULE);
+}
+
+static void
+after_any_call_that_fails_the_same_command_finds_it_again(void **state)
+{
+	struct fault_plan plan = { .kind = FAULT_ANY, .sys = EIO, .every = 1 };
+	struct image_cancel c;
+	struct image_state *im;
+	unsigned failed = 0;
+	int fd, rc = -1;
+
+	(void)state;
+	for (plan.nth = 1; rc != 0; plan.nth++) {
+		image_put("AAAA", "files", 1, NULL);
+		assert_int_equal(image_lost(s, "AAAA", false, &c, &e), 0);
+		image_cancel_release(&c);
+		fault_start(&plan);
+		err_clear(&e);
+		rc = image_found(s, "AAAA", false, &c, &e);
+		fault_stop();
+		failed += rc != 0;
+		if (rc == 0)
+			image_cancel_release(&c);
+		err_clear(&e);
+		/* The set never stands on an image that does not count. */
+		assert_non_null(im = image_state_load(s, "AAAA", NULL, NULL, &e));
+		assert_true(image_counts(im) || latest_of("files") == 0);
+		image_state_free(im);
+		assert_int_equal(image_found(s, "AAAA", false, &c, &e), 0);
+		image_cancel_release(&c);
+		assert_int_equal(latest_of("files"), 1);
+		assert_true((fd = dir_open(s->fd, "images/aaaa", &e)) != -1);
+		assert_int_equal(crash_clear(fd, &e), 0);
+		(void)close(fd);
+	}
+	assert_true(failed > 20);
+}
+
 int
 main(void)
 {
@@ -319,6 +405,9 @@ main(void)
 		T(a_second_time_says_so_and_changes_nothing),
 		T(while_the_set_is_being_built_nothing_is_cancelled),
 		T(after_any_call_that_fails_the_same_command_cancels),
+		T(a_lost_image_counts_no_more_and_one_that_turns_up_counts_again),
+		T(what_was_never_on_its_way_is_not_lost),
+		T(after_any_call_that_fails_the_same_command_finds_it_again),
 	};
 
 	secret_init();
