@@ -6,6 +6,7 @@
 #include "common/catalog/catalog_chunks.h"
 #include "common/catalog/catalog_db.h"
 #include "common/catalog/catalog_rows.h"
+#include "common/catalog/catalog_runs.h"
 
 /* A short number for a domain or machine: 0 found, 1 there is none, -1. */
 static int
@@ -59,25 +60,51 @@ copy_order(const void *a, const void *b)
 	return memcmp(((const struct cat_copy *)a)->id, ((const struct cat_copy *)b)->id, DIGEST_LEN);
 }
 
-int
-chunks_add(struct catalog *c, const uint8_t domain[DIGEST_LEN], int64_t pack, struct cat_copy *copies, size_t n,
+/* Do any of the runs have these copies of pack ${pack} already?  Only packs that a run may have are asked for. */
+static int
+copies_drop_known(struct catalog *c, const struct runs *all, int64_t d, int64_t pack, struct cat_copy *copies, size_t *n,
     struct err *e)
 {
-	struct statement *s;
-	int64_t d, w = 0;
-	const uint8_t *writer = NULL;
+	for (size_t k = 1; k < all->n; k++) {
+		struct statement *s;
+		size_t left = 0;
+		int rc = 0;
 
-	if (party_make(c, domain, DIGEST_LEN, &d, e) != 0)
+		if (all->run[k].top_pack < pack)
+			continue;
+		if ((s = run_statement(c, "SELECT 1 FROM copies_%lld WHERE domain=?1 AND id=?2 AND pack=?3", all->run[k].slot,
+		    e)) == NULL)
+			return -1;
+		for (size_t i = 0; i < *n; i++) {
+			db_bind_i64(s, 1, d);
+			db_bind_bytes(s, 2, copies[i].id, DIGEST_LEN);
+			db_bind_i64(s, 3, pack);
+			if ((rc = db_step(c, s, e)) < 0)
+				return -1;
+			db_reset(s);
+			if (rc == 0)
+				copies[left++] = copies[i];
+		}
+		*n = left;
+	}
+	return 0;
+}
+
+static int
+copies_insert(struct catalog *c, int64_t d, int64_t pack, const struct cat_copy *copies, size_t n, struct err *e)
+{
+	const uint8_t *writer = NULL;
+	struct statement *s;
+	int64_t w = 0;
+
+	if ((s = db_statement(c, "INSERT OR IGNORE INTO copies_0 VALUES(?1, ?2, ?3, ?4, ?5)", e)) == NULL)
 		return -1;
-	qsort(copies, n, sizeof(*copies), copy_order);
 	for (size_t i = 0; i < n; i++) {
 		if (writer == NULL || memcmp(writer, copies[i].writer, ID_LEN) != 0) {
 			writer = copies[i].writer;
 			if (party_make(c, writer, ID_LEN, &w, e) != 0)
 				return -1;
 		}
-		if ((s = db_statement(c, "INSERT OR IGNORE INTO copies VALUES(?1, ?2, ?3, ?4, ?5)", e)) == NULL)
-			return -1;
 		db_bind_i64(s, 1, d);
 		db_bind_bytes(s, 2, copies[i].id, DIGEST_LEN);
 		db_bind_i64(s, 3, w);
@@ -89,56 +116,142 @@ chunks_add(struct catalog *c, const uint8_t domain[DIGEST_LEN], int64_t pack, st
 	return 0;
 }
 
-/* One id's copies, by one writer (or by all, ${w} == -1). */
-static int
-find_one(struct catalog *c, struct statement *s, int64_t d, int64_t w, const uint8_t *id, uint8_t *states, struct err *e)
+int
+chunks_add(struct catalog *c, const uint8_t domain[DIGEST_LEN], int64_t pack, struct cat_copy *copies, size_t n,
+    struct err *e)
 {
-	int rc;
+	struct runs *all = malloc(sizeof(*all));
+	int64_t d;
+	int rc = -1;
 
-	db_bind_i64(s, 1, d);
-	db_bind_bytes(s, 2, id, DIGEST_LEN);
-	if (w != -1)
-		db_bind_i64(s, 3, w);
-	while ((rc = db_step(c, s, e)) == 1)
-		*states |= (uint8_t)db_i64(s, 0);
+	if (all == NULL)
+		return err_set(e, ERR_MEMORY, "the catalog");
+	if (party_make(c, domain, DIGEST_LEN, &d, e) == 0 && runs_list(c, all, e) == 0) {
+		qsort(copies, n, sizeof(*copies), copy_order);
+		if (copies_drop_known(c, all, d, pack, copies, &n, e) == 0 && copies_insert(c, d, pack, copies, n, e) == 0)
+			rc = runs_added(c, n, pack, e);
+	}
+	free(all);
 	return rc;
 }
+
+/* What is looked for. */
+struct looking {
+	int64_t domain, writer;		/* -1: of anybody */
+	const uint8_t *ids;
+	size_t n;
+	uint8_t *states;
+};
+
+/* Bind what all statements of a search have. */
+static void
+find_bind(struct statement *s, const struct looking *l, size_t i)
+{
+	db_bind_i64(s, 1, l->domain);
+	db_bind_bytes(s, 2, l->ids + i * DIGEST_LEN, DIGEST_LEN);
+	if (l->writer != -1)
+		db_bind_i64(s, 4, l->writer);
+}
+
+/* Each id by itself. */
+static int
+find_each(struct catalog *c, const struct looking *l, int64_t slot, struct err *e)
+{
+	struct statement *s = run_statement(c, l->writer == -1 ?
+	    "SELECT state FROM copies_%lld WHERE domain=?1 AND id=?2" :
+	    "SELECT state FROM copies_%lld WHERE domain=?1 AND id=?2 AND writer=?4", slot, e);
+	int rc = s == NULL ? -1 : 0;
+
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		find_bind(s, l, i);
+		while ((rc = db_step(c, s, e)) == 1)
+			l->states[i] |= (uint8_t)db_i64(s, 0);
+	}
+	return rc;
+}
+
+/* All rows from the first id to the last, beside the ids. */
+static int
+find_along(struct catalog *c, const struct looking *l, int64_t slot, struct err *e)
+{
+	struct statement *s = run_statement(c, l->writer == -1 ?
+	    "SELECT state, id FROM copies_%lld WHERE domain=?1 AND id>=?2 AND id<=?3 ORDER BY id" :
+	    "SELECT state, id FROM copies_%lld WHERE domain=?1 AND id>=?2 AND id<=?3 AND writer=?4 ORDER BY id", slot, e);
+	uint8_t id[DIGEST_LEN];
+	size_t i = 0;
+	int rc, order = -1;
+
+	if (s == NULL)
+		return -1;
+	find_bind(s, l, 0);
+	db_bind_bytes(s, 3, l->ids + (l->n - 1) * DIGEST_LEN, DIGEST_LEN);
+	while ((rc = db_step(c, s, e)) == 1) {
+		db_bytes(s, 1, id, DIGEST_LEN);
+		while (i < l->n && (order = memcmp(l->ids + i * DIGEST_LEN, id, DIGEST_LEN)) < 0)
+			i++;
+		/* An id may have been asked for twice. */
+		for (size_t k = i; k < l->n && memcmp(l->ids + k * DIGEST_LEN, id, DIGEST_LEN) == 0; k++)
+			l->states[k] |= (uint8_t)db_i64(s, 0);
+	}
+	return rc;
+}
+
+/* About how many rows of a run lie between the ids: ids are as good as random. */
+static uint64_t
+rows_between(const struct looking *l, int64_t rows)
+{
+	const uint8_t *last = l->ids + (l->n - 1) * DIGEST_LEN;
+	uint64_t from = 0, to = 0;
+
+	for (unsigned i = 0; i < 8; i++) {
+		from = from << 8 | l->ids[i];
+		to = to << 8 | last[i];
+	}
+	return (uint64_t)((double)rows * (double)(to - from) / 18446744073709551616.0);
+}
+
+#define ALONG	8u	/* rows that are read over as fast as one is found */
 
 int
 chunks_find(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *writer, const uint8_t *ids, size_t n,
     uint8_t *states, struct err *e)
 {
-	struct statement *s;
-	int64_t d, w = -1;
-	int rc;
+	struct looking l = { .writer = -1, .ids = ids, .n = n, .states = states };
+	struct runs *all;
+	int rc, own;
 
 	memset(states, 0, n);
-	if ((rc = party_find(c, domain, DIGEST_LEN, &d, e)) != 0)
-		return rc == 1 ? 0 : -1;
-	if (writer != NULL && (rc = party_find(c, writer, ID_LEN, &w, e)) != 0)
-		return rc == 1 ? 0 : -1;
-	s = db_statement(c, writer == NULL ? "SELECT state FROM copies WHERE domain=?1 AND id=?2" :
-	    "SELECT state FROM copies WHERE domain=?1 AND id=?2 AND writer=?3", e);
-	if (s == NULL)
+	if (n == 0)
+		return 0;
+	if ((all = malloc(sizeof(*all))) == NULL)
+		return err_set(e, ERR_MEMORY, "the catalog");
+	/* Which runs there are, and what is in them, by one look. */
+	if (db_read_begin(c, &own, e) != 0) {
+		free(all);
 		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (find_one(c, s, d, w, ids + i * DIGEST_LEN, &states[i], e) != 0)
-			return -1;
-	return 0;
+	}
+	if ((rc = party_find(c, domain, DIGEST_LEN, &l.domain, e)) == 0 &&
+	    (writer == NULL || (rc = party_find(c, writer, ID_LEN, &l.writer, e)) == 0))
+		rc = runs_list(c, all, e) != 0 ? -1 : 0;
+	for (size_t k = 0; rc == 0 && k < all->n; k++) {
+		if (all->run[k].rows == 0)
+			continue;
+		rc = rows_between(&l, all->run[k].rows) < ALONG * n ? find_along(c, &l, all->run[k].slot, e) :
+		    find_each(c, &l, all->run[k].slot, e);
+	}
+	free(all);
+	db_read_end(c, own);
+	return rc < 0 ? -1 : 0;
 }
 
-int
-chunks_mark(struct catalog *c, const uint8_t domain[DIGEST_LEN], int64_t pack, const uint8_t *ids, size_t n,
-    unsigned state, struct err *e)
+/* The same in one run. */
+static int
+mark_in(struct catalog *c, int64_t slot, int64_t d, int64_t pack, const uint8_t *ids, size_t n, unsigned state,
+    struct err *e)
 {
-	struct statement *s;
-	int64_t d;
-	int rc;
+	struct statement *s = run_statement(c, state == 0 ? "DELETE FROM copies_%lld WHERE domain=?1 AND id=?2 AND pack=?3" :
+	    "UPDATE copies_%lld SET state=?4 WHERE domain=?1 AND id=?2 AND pack=?3", slot, e);
 
-	if ((rc = party_find(c, domain, DIGEST_LEN, &d, e)) != 0)
-		return rc == 1 ? 0 : -1;
-	s = db_statement(c, state == 0 ? "DELETE FROM copies WHERE domain=?1 AND id=?2 AND pack=?3" :
-	    "UPDATE copies SET state=?4 WHERE domain=?1 AND id=?2 AND pack=?3", e);
 	if (s == NULL)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
@@ -151,6 +264,26 @@ chunks_mark(struct catalog *c, const uint8_t domain[DIGEST_LEN], int64_t pack, c
 			return -1;
 	}
 	return 0;
+}
+
+int
+chunks_mark(struct catalog *c, const uint8_t domain[DIGEST_LEN], int64_t pack, const uint8_t *ids, size_t n,
+    unsigned state, struct err *e)
+{
+	struct runs *all;
+	int64_t d;
+	int rc;
+
+	if ((rc = party_find(c, domain, DIGEST_LEN, &d, e)) != 0)
+		return rc == 1 ? 0 : -1;
+	if ((all = malloc(sizeof(*all))) == NULL)
+		return err_set(e, ERR_MEMORY, "the catalog");
+	rc = runs_list(c, all, e);
+	for (size_t k = 0; rc == 0 && k < all->n; k++)
+		if (all->run[k].top_pack >= pack)
+			rc = mark_in(c, all->run[k].slot, d, pack, ids, n, state, e);
+	free(all);
+	return rc;
 }
 
 /* The machine that a short number stands for. */
@@ -190,56 +323,91 @@ writers_fill(struct catalog *c, struct cat_place *out, size_t n, struct err *e)
 	return 0;
 }
 
+/* At most ${cap} rows of the domain, the writers' short numbers in the place of the writers. */
+static int
+walk_take(struct catalog *c, struct run_stream *st, int64_t d, struct cat_place *out, size_t cap, size_t *n, struct err *e)
+{
+	struct run_row row;
+	int rc = 0;
+
+	for (*n = 0; *n < cap && (rc = run_stream_next(c, st, &row, e)) == 1 && row.domain == d; ++*n) {
+		struct cat_place *p = &out[*n];
+
+		memcpy(p->id, row.id, DIGEST_LEN);
+		memset(p->writer, 0, ID_LEN);
+		memcpy(p->writer, &row.writer, sizeof(row.writer));
+		p->pack = row.pack;
+		p->state = (uint32_t)row.state;
+	}
+	return rc < 0 ? -1 : 0;
+}
+
 int
 chunks_walk(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *above, struct cat_place *out,
     size_t cap, size_t *n, struct err *e)
 {
-	static const uint8_t lowest[1];
-	struct statement *s;
+	/* What is no id at all and still sorts behind ${above}: the same id with a byte more. */
+	uint8_t from[DIGEST_LEN + 1] = { 0 };
+	struct run_stream *st = calloc(1, sizeof(*st));
+	struct runs *all = malloc(sizeof(*all));
 	size_t got = 0, keep;
 	int64_t d;
-	int rc;
+	int rc = -1, own;
 
 	*n = 0;
-	if ((rc = party_find(c, domain, DIGEST_LEN, &d, e)) != 0)
-		return rc == 1 ? 0 : -1;
-	s = db_statement(c, "SELECT id, writer, pack, state FROM copies WHERE domain=?1 AND id>?2"
-	    " ORDER BY id, writer, pack LIMIT ?3", e);
-	if (s == NULL)
-		return -1;
-	db_bind_i64(s, 1, d);
-	db_bind_bytes(s, 2, above == NULL ? lowest : above, above == NULL ? 0 : DIGEST_LEN);
-	db_bind_i64(s, 3, (int64_t)cap);
-	while ((rc = db_step(c, s, e)) == 1 && got < cap) {
-		int64_t w = db_i64(s, 1);
-
-		db_bytes(s, 0, out[got].id, DIGEST_LEN);
-		memset(out[got].writer, 0, ID_LEN);
-		memcpy(out[got].writer, &w, sizeof(w));
-		out[got].pack = db_i64(s, 2);
-		out[got++].state = (uint32_t)db_i64(s, 3);
+	if (st == NULL || all == NULL) {
+		(void)err_set(e, ERR_MEMORY, "the catalog");
+		goto free;
 	}
-	if (rc < 0)
-		return -1;
-	db_reset(s);
+	if (db_read_begin(c, &own, e) != 0)
+		goto free;
+	if (above != NULL)
+		memcpy(from, above, DIGEST_LEN);
+	if ((rc = party_find(c, domain, DIGEST_LEN, &d, e)) == 0 && (rc = runs_list(c, all, e)) == 0) {
+		if ((rc = run_stream_open(c, st, all->run, all->n, d, from, above == NULL ? 0 : sizeof(from), e)) == 0)
+			rc = walk_take(c, st, d, out, cap, &got, e);
+		run_stream_close(st);
+	}
 	/* The last id may have copies that had no room: leave it for the next call. */
 	for (keep = got; got == cap && keep > 0 && memcmp(out[keep - 1].id, out[got - 1].id, DIGEST_LEN) == 0; keep--)
 		;
 	*n = keep == 0 ? got : keep;
-	return writers_fill(c, out, *n, e);
+	if (rc == 0)
+		rc = writers_fill(c, out, *n, e);
+	db_read_end(c, own);
+free:
+	free(st);
+	free(all);
+	return rc < 0 ? -1 : 0;
 }
 
 int
 chunks_count(struct catalog *c, uint64_t *n, struct err *e)
 {
-	struct statement *s = db_statement(c, "SELECT count(*) FROM copies", e);
+	struct runs *all = malloc(sizeof(*all));
+	int rc, own;
 
 	*n = 0;
-	if (s == NULL || db_step(c, s, e) != 1)
+	if (all == NULL)
+		return err_set(e, ERR_MEMORY, "the catalog");
+	if (db_read_begin(c, &own, e) != 0) {
+		free(all);
 		return -1;
-	*n = (uint64_t)db_i64(s, 0);
-	db_reset(s);
-	return 0;
+	}
+	rc = runs_list(c, all, e);
+	for (size_t k = 0; rc == 0 && k < all->n; k++) {
+		struct statement *s = run_statement(c, "SELECT count(*) FROM copies_%lld", all->run[k].slot, e);
+
+		if (s == NULL || db_step(c, s, e) != 1) {
+			rc = -1;
+			break;
+		}
+		*n += (uint64_t)db_i64(s, 0);
+		db_reset(s);
+	}
+	free(all);
+	db_read_end(c, own);
+	return rc;
 }
 
 /* Both tables have the same two columns. */

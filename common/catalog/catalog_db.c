@@ -11,14 +11,16 @@
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_db.h"
 #include "common/catalog/catalog_rows.h"
+#include "common/catalog/catalog_runs.h"
 #include "common/catalog/vfs.h"
 
-#define SCHEMA_VERSION	2
+#define SCHEMA_VERSION	3
 #define BUSY_MS		60000
-#define STATEMENTS	64
+#define STATEMENTS	1024
 
 struct statement {
 	char *sql;
+	uint64_t hash;		/* of it */
 	sqlite3_stmt *stmt;
 };
 
@@ -77,13 +79,25 @@ db_fail(struct catalog *c, struct err *e)
 	return err_set(e, code, "the catalog %s: %s", c->path, sqlite3_errmsg(c->db));
 }
 
+/* FNV-1a. */
+static uint64_t
+text_hash(const char *text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	return h;
+}
+
 struct statement *
 db_statement(struct catalog *c, const char *sql, struct err *e)
 {
+	uint64_t hash = text_hash(sql);
 	struct statement *s;
 
 	for (size_t i = 0; i < c->nkept; i++)
-		if (strcmp(c->kept[i].sql, sql) == 0) {
+		if (c->kept[i].hash == hash && strcmp(c->kept[i].sql, sql) == 0) {
 			db_reset(&c->kept[i]);
 			return &c->kept[i];
 		}
@@ -92,6 +106,7 @@ db_statement(struct catalog *c, const char *sql, struct err *e)
 		return NULL;
 	}
 	s = &c->kept[c->nkept];
+	s->hash = hash;
 	if ((s->sql = strdup(sql)) == NULL) {
 		(void)err_errno(e, "the catalog %s", c->path);
 		return NULL;
@@ -212,9 +227,8 @@ schema_make(struct catalog *c, const uint8_t vault_id[ID_LEN], struct err *e)
 	if (catalog_begin(c, 1, e) != 0)
 		return -1;
 	if (db_exec(c, "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-	    "CREATE TABLE parties(id BLOB PRIMARY KEY, n INTEGER NOT NULL UNIQUE) WITHOUT ROWID;"
-	    "CREATE TABLE copies(domain INTEGER NOT NULL, id BLOB NOT NULL, writer INTEGER NOT NULL,"
-	    " pack INTEGER NOT NULL, state INTEGER NOT NULL, PRIMARY KEY(domain, id, writer, pack)) WITHOUT ROWID", e) != 0)
+	    "CREATE TABLE parties(id BLOB PRIMARY KEY, n INTEGER NOT NULL UNIQUE) WITHOUT ROWID", e) != 0 ||
+	    db_exec(c, runs_schema, e) != 0)
 		goto rollback;
 	for (size_t i = 0; cat_tables[i] != NULL; i++)
 		if (create_table(c, cat_tables[i], e) != 0)
@@ -378,4 +392,18 @@ catalog_rollback(struct catalog *c)
 	if (c->in_transaction && sqlite3_get_autocommit(c->db) == 0)
 		(void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
 	c->in_transaction = 0;
+}
+
+int
+db_read_begin(struct catalog *c, int *own, struct err *e)
+{
+	*own = !c->in_transaction;
+	return *own ? catalog_begin(c, 0, e) : 0;
+}
+
+void
+db_read_end(struct catalog *c, int own)
+{
+	if (own)
+		catalog_rollback(c);	/* nothing was written */
 }

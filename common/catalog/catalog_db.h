@@ -33,6 +33,14 @@ int64_t db_i64(struct statement *s, int col);
 void db_bytes(struct statement *s, int col, void *out, size_t n);
 void db_text(struct statement *s, int col, char *out, size_t n);
 
+/**
+ * db_read_begin(c, own, e), db_read_end(c, own):
+ * What is asked in between sees one state of the catalog; within a transaction
+ * they do nothing (${own} 0).  0 or -1.
+ */
+int db_read_begin(struct catalog *c, int *own, struct err *e);
+void db_read_end(struct catalog *c, int own);
+
 /* SQL without values, perhaps several statements. */
 int db_exec(struct catalog *c, const char *sql, struct err *e);
 

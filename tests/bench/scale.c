@@ -25,6 +25,7 @@
 #include "common/base/io.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
+#include "common/catalog/catalog_rows.h"
 #include "common/catalog/seen.h"
 #include "common/pack/id_sorter.h"
 #include "common/pack/refs.h"
@@ -280,13 +281,28 @@ part_digests(const struct scale *s)
 
 /* --- a vault's chunk index --- */
 
+/* One more pack, as an ingest writes it down. */
+static void
+pack_add(struct catalog *c, struct cat_copy *copies, size_t n)
+{
+	struct cat_pack p = { .copy = 1, .count = (uint32_t)n, .state = PACK_GOOD };
+	struct err e;
+
+	err_clear(&e);
+	must((p.n = catalog_pack_number(c, &e)) >= 0, "number", &e);
+	le64_put(p.id, mixed((uint64_t)p.n));
+	le64_put(p.id + 8, (uint64_t)p.n);
+	memcpy(p.domain_id, domain, sizeof(p.domain_id));
+	memcpy(p.maker, writer, sizeof(p.maker));
+	must(catalog_put(c, &cat_packs, &p, &e) == 0 && chunks_add(c, domain, p.n, copies, n, &e) == 0, "add", &e);
+}
+
 /* Add what is new in a snapshot, in packs as they would come: in the order of the walk. */
 static uint64_t
 catalog_take(const struct scale *s, struct catalog *c, uint64_t snapshot)
 {
 	uint64_t step = step_over(s->chunks), k = 0, added = 0;
 	struct cat_copy copies[IN_PACK];
-	int64_t pack;
 	size_t n = 0;
 	struct err e;
 
@@ -294,8 +310,7 @@ catalog_take(const struct scale *s, struct catalog *c, uint64_t snapshot)
 	must(catalog_begin(c, 1, &e) == 0, "begin", &e);
 	for (uint64_t i = 0; i <= s->chunks; i++) {
 		if (n == IN_PACK || (i == s->chunks && n > 0)) {
-			pack = catalog_pack_number(c, &e);
-			must(pack >= 0 && chunks_add(c, domain, pack, copies, n, &e) == 0, "add", &e);
+			pack_add(c, copies, n);
 			added += n;
 			n = 0;
 			if (added % (IN_PACK * 4096) == 0)

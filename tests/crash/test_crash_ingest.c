@@ -19,6 +19,7 @@
 #include "common/base/io_tape.h"
 #include "common/base/log.h"
 #include "common/catalog/catalog_db.h"
+#include "common/catalog/catalog_runs.h"
 #include "common/pack/pack_view.h"
 #include "common/store/store.h"
 #include "flow/vault_site.h"
@@ -431,5 +432,6 @@ main(void)
 
 	secret_init();
 	say_level_set(SAY_QUIET);
+	runs_resize(10, 2);	/* so small that they are made and merged here */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

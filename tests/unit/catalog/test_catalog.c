@@ -21,6 +21,7 @@
 #include "common/catalog/catalog_chunks.h"
 #include "common/catalog/catalog_db.h"
 #include "common/catalog/catalog_rows.h"
+#include "common/catalog/catalog_runs.h"
 
 struct fixture {
 	char dir[64], path[96];
@@ -424,9 +425,158 @@ many_chunks_are_kept_and_found(void **state)
 	free(at);
 }
 
+/* What a plain table of copies would say. */
+#define MODEL_IDS	60u
+#define MODEL_PACKS	200u
+static uint8_t model[MODEL_IDS][MODEL_PACKS];	/* state of the copy of an id in a pack; 0: none */
+
+static void
+model_is_right(struct fixture *f)
+{
+	uint8_t ids[MODEL_IDS * DIGEST_LEN], states[MODEL_IDS], want[MODEL_IDS][DIGEST_LEN];
+	uint64_t all = 0, n;
+
+	for (unsigned i = 0; i < MODEL_IDS; i++)
+		id_of(i, want[i]);
+	memcpy(ids, want, sizeof(ids));
+	qsort(ids, MODEL_IDS, DIGEST_LEN, id_order);
+	/* All at once, then a few at a time: runs are read along, or asked for each id. */
+	for (size_t step = MODEL_IDS; step > 0; step = step == MODEL_IDS ? 2 : 0)
+		for (size_t at = 0; at < MODEL_IDS; at += step) {
+			assert_int_equal(chunks_find(f->c, domain, anna, ids + at * DIGEST_LEN, step, states + at, &f->e), 0);
+			for (size_t k = at; k < at + step; k++)
+				for (unsigned i = 0; i < MODEL_IDS; i++) {
+					uint8_t state = 0;
+
+					if (memcmp(want[i], ids + k * DIGEST_LEN, DIGEST_LEN) != 0)
+						continue;
+					for (unsigned p = 0; p < MODEL_PACKS; p++)
+						state |= model[i][p];
+					assert_int_equal(states[k], state);
+				}
+		}
+	for (unsigned i = 0; i < MODEL_IDS; i++)
+		for (unsigned p = 0; p < MODEL_PACKS; p++)
+			all += model[i][p] != 0;
+	assert_int_equal(chunks_count(f->c, &n, &f->e), 0);
+	assert_true(n == all);
+}
+
+static void
+runs_give_the_answers_of_one_table(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t x = 4711;
+	int64_t packs[MODEL_PACKS];
+	unsigned npacks = 0;
+
+	memset(model, 0, sizeof(model));
+	while (npacks < MODEL_PACKS) {
+		uint8_t id[DIGEST_LEN];
+		unsigned from, n, p;
+
+		x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		from = (unsigned)(x >> 33) % MODEL_IDS;
+		n = 1 + (unsigned)(x >> 40) % 12;
+		n = from + n > MODEL_IDS ? MODEL_IDS - from : n;
+		p = npacks == 0 ? 0 : (unsigned)(x >> 50) % npacks;
+		if (npacks == 0 || x >> 61 < 3) {	/* a new pack */
+			packs[npacks] = add(f, domain, anna, from, n);
+			for (unsigned i = from; i < from + n; i++)
+				model[i][npacks] = COPY_GOOD;
+			npacks++;
+		} else if (x >> 61 < 5) {	/* once more what a pack holds, perhaps more of it: what is there stays as it is */
+			struct cat_copy copies[12];
+
+			for (unsigned i = 0; i < n; i++) {
+				id_of(from + i, copies[i].id);
+				memcpy(copies[i].writer, anna, ID_LEN);
+				if (model[from + i][p] == 0)
+					model[from + i][p] = COPY_GOOD;
+			}
+			assert_int_equal(catalog_begin(f->c, 1, &f->e), 0);
+			assert_int_equal(chunks_add(f->c, domain, packs[p], copies, n, &f->e), 0);
+			assert_int_equal(catalog_commit(f->c, &f->e), 0);
+		} else {		/* another state, or away */
+			unsigned to = x >> 61 == 5 ? 0 : x >> 61 == 6 ? COPY_DAMAGED : COPY_DISPUTED;
+
+			id_of(from, id);
+			if (model[from][p] != 0)
+				model[from][p] = (uint8_t)to;
+			assert_int_equal(catalog_begin(f->c, 1, &f->e), 0);
+			assert_int_equal(chunks_mark(f->c, domain, packs[p], id, 1, to, &f->e), 0);
+			assert_int_equal(catalog_commit(f->c, &f->e), 0);
+		}
+		if (npacks % 5 == 0)
+			model_is_right(f);
+	}
+	model_is_right(f);
+}
+
+/* A run is made, and runs are merged, in a transaction that is not committed. */
+static void
+runs_that_were_rolled_back_were_never_there(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 20; i++) {
+		struct cat_copy copies[50];
+		int64_t number;
+
+		(void)add(f, domain, anna, i * 100, 30);
+		assert_int_equal(catalog_begin(f->c, 1, &f->e), 0);
+		number = catalog_pack_number(f->c, &f->e);
+		for (unsigned k = 0; k < 50; k++) {
+			id_of(i * 100 + 40 + k, copies[k].id);
+			memcpy(copies[k].writer, anna, ID_LEN);
+		}
+		assert_int_equal(chunks_add(f->c, domain, number, copies, 50, &f->e), 0);
+		catalog_rollback(f->c);
+		assert_int_equal(held(f, domain, anna, 0, 2000, COPY_GOOD), (i + 1) * 30);
+	}
+}
+
+/* Another process merges runs while this one asks: it sees all of them, or what they became. */
+static void
+a_reader_beside_merges_misses_nothing(void **state)
+{
+	struct fixture *f = *state;
+	pid_t child;
+	int status;
+
+	(void)add(f, domain, anna, 0, 100);
+	child = fork();
+	assert_true(child != -1);
+	if (child == 0) {
+		struct fixture g = *f;
+
+		err_clear(&g.e);
+		g.c = catalog_open(f->path, vault, 0, &g.e);
+		for (unsigned i = 0; g.c != NULL && i < 60; i++)
+			(void)add(&g, domain, bert, i * 40, 40);
+		_exit(g.c == NULL);
+	}
+	do {
+		assert_int_equal(held(f, domain, anna, 0, 100, COPY_GOOD), 100);
+	} while (waitpid(child, &status, WNOHANG) == 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(held(f, domain, bert, 0, 2400, COPY_GOOD), 2400);
+}
+
 int
 main(void)
 {
+	const struct CMUnitTest small_runs[] = {
+		cmocka_unit_test_setup_teardown(runs_give_the_answers_of_one_table, setup, teardown),
+		cmocka_unit_test_setup_teardown(runs_that_were_rolled_back_were_never_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_beside_merges_misses_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(copies_are_told_apart_by_domain_and_writer, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_copy_leaves_another_good_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_walk_gives_every_copy_once_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_sees_all_of_a_transaction_or_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(any_call_may_fail_without_harm, setup, teardown),
+	};
 	const struct CMUnitTest tests[] = {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
 		T(copies_are_told_apart_by_domain_and_writer),
@@ -442,6 +592,12 @@ main(void)
 		T(many_chunks_are_kept_and_found),
 	};
 
+	int failed;
+
 	secret_init();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("as ever", tests, NULL, NULL);
+	/* The same where there are many runs, merged again and again. */
+	runs_resize(40, 3);
+	failed += cmocka_run_group_tests_name("many runs", small_runs, NULL, NULL);
+	return failed;
 }

@@ -1,0 +1,1 @@
+#include <blkid.h>
