@@ -19,7 +19,7 @@ struct label {
 	uint16_t format;
 	uint16_t suite;
 	char fs_type[32];		/* of the disk, as it was when the label was written */
-	uint8_t fs_id[ID_LEN];		/* its identity (statfs f_fsid, zero-filled) */
+	uint8_t fs_id[ID_LEN];		/* its identity: BLAKE3 of its UUID, cut; zeros: not known */
 	int64_t created;
 	uint8_t sig[SIGN_LEN];
 };

@@ -4,7 +4,10 @@
 /* The block device beneath a directory, and what the system tells of it. */
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+#include "formats/limits.h"
 
 struct err;
 
@@ -18,6 +21,15 @@ struct err;
  * than one (overlay, network, memory).
  */
 int disk_under(int fd, unsigned *major, unsigned *minor);
+
+/**
+ * disk_identity(fd, id):
+ * Which file system ${fd} lies on, in a way that stays from plug to plug and
+ * from system to system: the first 16 bytes of BLAKE3 of its UUID as libblkid
+ * writes it.  (statfs's own f_fsid is the device's number on xfs and FUSE.)
+ * 0, or -1 with zeros in ${id} where it has none or it cannot be found out.
+ */
+int disk_identity(int fd, uint8_t id[ID_LEN]);
 
 /**
  * disk_serial(fd, out):

@@ -11,8 +11,10 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
+#include "common/disk/disk_device.h"
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
+#include "common/disk/image_sweep.h"
 #include "common/flow/disk_write.h"
 #include "common/walk/walk_fs.h"
 
@@ -86,7 +88,7 @@ disk_target_open(const char *path, bool plain, int state_fd, const char *const *
 		goto fail;
 	}
 	fs_name(t->fd, path, t->fs_type);
-	memcpy(t->fs_id, &fs.f_fsid, sizeof(fs.f_fsid) < ID_LEN ? sizeof(fs.f_fsid) : ID_LEN);
+	(void)disk_identity(t->fd, t->fs_id);
 	if (!plain && target_check(t, state_fd, sources, n, e) != 0)
 		goto fail;
 	return 0;
@@ -228,6 +230,23 @@ disk_begin(const struct disk_target *t, struct state *s, const char *name, const
 	return fd;
 }
 
+/* A copy of the image on another disk is not the disk: what the journal says of it need not hold there. */
+static int
+identity_check(const struct disk_target *t, const char *name, const uint8_t *label, size_t len, struct err *e)
+{
+	static const uint8_t unknown[ID_LEN];
+	struct label l;
+
+	if (schema_decode(&label_schema, &l, label, len) != FMT_OK)
+		return err_set(e, ERR_INTERNAL, "label");
+	if (memcmp(l.fs_id, unknown, ID_LEN) == 0 || memcmp(t->fs_id, unknown, ID_LEN) == 0 ||
+	    memcmp(l.fs_id, t->fs_id, ID_LEN) == 0)
+		return 0;
+	(void)err_set(e, ERR_WRONG_DISK, "%s carries image %s, but it is not the file system on which disk %s-%u was begun", t->path, name,
+	    l.short_name, l.disk);
+	return err_next(e, "give the disk itself, not a copy; if it is lost: samara-seed build --replace %s-%u=DISK", l.short_name, l.disk);
+}
+
 int
 disk_resume(const struct disk_target *t, const char *name, const uint8_t *label, size_t len, struct err *e)
 {
@@ -244,7 +263,12 @@ disk_resume(const struct disk_target *t, const char *name, const uint8_t *label,
 	if (have == NULL || n != len || memcmp(have, label, len) != 0) {
 		io->close(fd);
 		fd = err_set(e, ERR_WRONG_DISK, "the image %s on %s is not the one that was begun", name, t->path);
+	} else if (identity_check(t, name, label, len, e) != 0) {
+		io->close(fd);
+		fd = -1;
 	}
+	if (fd != -1)
+		(void)image_sweep(fd);
 	free(have);
 	return fd;
 }

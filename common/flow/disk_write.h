@@ -47,7 +47,12 @@ bool disk_has_image(const struct disk_target *t, const char *name);
  */
 int disk_begin(const struct disk_target *t, struct state *s, const char *name, const uint8_t *label, size_t len, struct err *e);
 
-/* Open samara/NAME and see that its label is ${label}.  Descriptor, or -1 with ERR_WRONG_DISK. */
+/**
+ * disk_resume(t, name, label, len, e):
+ * Open samara/NAME and see that its label is ${label} and the file system the
+ * one that the label names, as far as both are known; remove what a killed run
+ * left there.  Descriptor, or -1 with ERR_WRONG_DISK.
+ */
 int disk_resume(const struct disk_target *t, const char *name, const uint8_t *label, size_t len, struct err *e);
 
 /* Snapshot ${n} of the image: envelope and the reference list parts from ${from} (directory, "NNNNNNNN.rNN" names by ${seq}), twice. */
