@@ -70,6 +70,8 @@ summary_emit(const struct verify_result *r, int64_t ns)
 	out_u64(o, "chunks", r->chunks);
 	out_u64(o, "bad_chunks", r->bad_chunks);
 	out_u64(o, "bytes", r->bytes);
+	out_u64(o, "packs_repaired", r->packs_repaired);
+	out_u64(o, "packs_not_repaired", r->packs_lost);
 	out_u64(o, "records", r->records);
 	out_u64(o, "snapshots", r->snapshots);
 	out_u64(o, "snapshots_whole", r->snapshots_whole);
@@ -97,6 +99,9 @@ verify_result_print(const struct verify_result *r, int64_t ns)
 		out_text("LOST        %s findings; each is named above\n", human_count(n, r->lost));
 	if (r->repairable > 0)
 		out_text("repairable  %s findings; nothing is lost by them\n", human_count(n, r->repairable));
+	if (r->packs_repaired + r->packs_lost > 0)
+		out_text("repaired    %s packs from parity, %s not whole in the copy either\n", human_count(n, r->packs_repaired),
+		    human_count(m, r->packs_lost));
 	if (r->lost == 0 && r->repairable == 0)
 		out_text("No error found.\n");
 	summary_emit(r, ns);

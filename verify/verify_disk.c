@@ -16,6 +16,7 @@ verify_disk_cmd(struct args *a, struct err *e)
 		{ "kit", 0, OPT_STR, &k.kit, "FILE", "recovery kit: open every chunk and listing with its key" },
 		{ "passphrase-file", 0, OPT_STR, &k.pass_file, "FILE", "where the kit's passphrase is" },
 		{ "without-key", 0, OPT_FLAG, &k.without, NULL, "open nothing, even where this machine's key is at hand" },
+		{ "repair-to", 0, OPT_STR, &o.repair_to, "DIR", "write a repaired copy of the disk into this directory" },
 		{ "jobs", 0, OPT_NUMBER, &jobs, "N", "threads that check; one a processor if not given" },
 		{ 0 },
 	};
@@ -24,7 +25,11 @@ verify_disk_cmd(struct args *a, struct err *e)
 
 	if (rc != 0)
 		return rc == 1 ? 0 : -1;
-	if (args_operands(a, 1, 4096, e) != 0 || (!o.quick && verify_keys_get(a, &k, &keys, e) != 0))
+	if (args_operands(a, 1, 4096, e) != 0)
+		return -1;
+	if (o.repair_to != NULL && a->n != 1)
+		return err_set(e, ERR_USAGE, "--repair-to takes one disk at a time");
+	if (!o.quick && verify_keys_get(a, &k, &keys, e) != 0)
 		return -1;
 	if (o.quick)
 		keys = NULL;

@@ -129,16 +129,17 @@ repair_wanted(struct repair *r)
 	return n;
 }
 
-/* Whether these bytes are the pack that the index means: by signature, table and every frame. */
-static int
-is_the_pack(const struct run *u, const struct parity_member *x, const uint8_t *in)
+int
+repair_is_pack(const struct image_dir *d, const struct parity_member *x, const uint8_t *in, size_t len)
 {
-	const struct label *l = &u->r->d->label;
+	const struct label *l = &d->label;
 	size_t at = PACK_HEAD_LEN;
 	struct pack_view v;
 	struct pack_row row;
 
-	if (pack_view_bytes(&v, in, x->file_len, l->machine_id, l->machine_pub, NULL) != 0 ||
+	if (len != x->file_len)
+		return 0;
+	if (pack_view_bytes(&v, in, len, l->machine_id, l->machine_pub, NULL) != 0 ||
 	    memcmp(v.foot.pack_id, x->id, DIGEST_LEN) != 0)
 		return 0;
 	for (uint32_t i = 0; i < v.table.count; i++) {
@@ -150,8 +151,9 @@ is_the_pack(const struct run *u, const struct parity_member *x, const uint8_t *i
 	return 1;
 }
 
-static void
-group_describe(const struct repair *r, uint32_t group, struct parity_table *t, struct parity_member *members)
+void
+repair_group_describe(const struct repair *r, uint32_t group, struct parity_table *t, struct parity_member *members,
+    uint32_t *first)
 {
 	uint32_t longest = 1;
 
@@ -168,6 +170,7 @@ group_describe(const struct repair *r, uint32_t group, struct parity_table *t, s
 			longest = members[i].file_len;
 	}
 	t->rows = (longest + PARITY_SHARD_LEN - 1) / PARITY_SHARD_LEN;
+	*first = parity_number(r->n, t->groups, r->s.parity_percent, group);
 }
 
 static int
@@ -179,7 +182,7 @@ member_give(struct run *u, const struct parity_member *x, uint32_t i, int known,
 
 	memcpy(p.id, x->id, DIGEST_LEN);
 	p.why = why;
-	p.whole = is_the_pack(u, x, u->out);
+	p.whole = repair_is_pack(u->r->d, x, u->out, x->file_len);
 	if (!known && !p.whole)
 		(void)snprintf(why, sizeof(why), "no table of its parity can be read");
 	else if (missing > 0 && !p.whole)
@@ -196,10 +199,10 @@ group_run(struct run *u, uint32_t group, struct err *e)
 	struct repair *r = u->r;
 	struct parity_member members[PARITY_GROUP_MAX];
 	struct parity_table t;
-	uint32_t first = parity_number(r->n, r->s.parity_groups, r->s.parity_percent, group);
+	uint32_t first;
 	int known;
 
-	group_describe(r, group, &t, members);
+	repair_group_describe(r, group, &t, members, &first);
 	if ((known = repair_group_load(u->g, r->d, &t, members, first, e)) == -1)
 		return -1;
 	for (uint32_t i = 0; i < t.k; i++) {

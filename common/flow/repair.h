@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/disk/image_dir.h"
+#include "formats/fmt_parity.h"
 
 struct err;
 struct repair;
@@ -52,5 +53,12 @@ uint32_t repair_wanted(struct repair *r);
  * Return 0, or -1 with ${e}: ${fn}'s, ERR_MEMORY, ERR_INTERRUPTED.
  */
 int repair_run(struct repair *r, repaired_fn fn, void *arg, struct err *e);
+
+/* Whether these bytes are the pack ${x} of the index: length, signed table, digest of every frame. */
+int repair_is_pack(const struct image_dir *d, const struct parity_member *x, const uint8_t *in, size_t len);
+
+/* What the index says of ${group}: ${members} has room for PARITY_GROUP_MAX; ${first}: the number of its first parity pack. */
+void repair_group_describe(const struct repair *r, uint32_t group, struct parity_table *t, struct parity_member *members,
+    uint32_t *first);
 
 #endif

@@ -69,7 +69,7 @@ state_at(const struct repair_group *g, uint32_t row, uint32_t i)
 
 /* Is this the table of parity pack ${index} of the group that the index describes? */
 static int
-table_fits(const struct repair_group *g, const struct parity_table *t, const struct parity_table *want, uint32_t index)
+table_fits(const struct parity_member *members, const struct parity_table *t, const struct parity_table *want, uint32_t index)
 {
 	struct parity_member p;
 
@@ -79,8 +79,8 @@ table_fits(const struct repair_group *g, const struct parity_table *t, const str
 		return 0;
 	for (uint32_t i = 0; i < t->k; i++) {
 		parity_member_get(t, i, &p);
-		if (p.number != g->members[i].number || p.file_len != g->members[i].file_len ||
-		    memcmp(p.id, g->members[i].id, DIGEST_LEN) != 0)
+		if (p.number != members[i].number || p.file_len != members[i].file_len ||
+		    memcmp(p.id, members[i].id, DIGEST_LEN) != 0)
 			return 0;
 	}
 	return 1;
@@ -96,7 +96,7 @@ table_read(struct repair_group *g, int fd, const struct parity_table *want, uint
 	for (int end = 0; end < 2; end++)
 		if (io_read_full(fd, g->table, len, end == 0 ? 0 : (off_t)second) == (ssize_t)len &&
 		    parity_table_decode(&g->t, g->table, len) == FMT_OK && checksum(g->table, g->t.summed) == g->t.xxh &&
-		    table_fits(g, &g->t, want, index))
+		    table_fits(g->members, &g->t, want, index))
 			return 1;
 	return 0;
 }
@@ -280,4 +280,20 @@ repair_group_make(struct repair_group *g, const struct image_dir *d, uint32_t i,
 	if (fd != -1)
 		(void)io->close(fd);
 	return missing;
+}
+
+int
+repair_parity_is_whole(const uint8_t *in, size_t len, const struct parity_table *want, const struct parity_member *members,
+    uint32_t index)
+{
+	size_t table = parity_table_len(want->k, want->m, want->rows);
+	struct parity_table t;
+
+	if (len != parity_pack_len(want->k, want->m, want->rows) || parity_table_decode(&t, in, table) != FMT_OK ||
+	    checksum(in, t.summed) != t.xxh || !table_fits(members, &t, want, index) || memcmp(in, in + len - table, table) != 0)
+		return 0;
+	for (uint32_t row = 0; row < t.rows; row++)
+		if (checksum(in + table + (size_t)row * SHARD, SHARD) != parity_sum_get(&t, row, t.k + index))
+			return 0;
+	return 1;
 }

@@ -3,6 +3,7 @@
 
 /* One group of packs whose missing shards are found from its parity.  For repair.c. */
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/disk/image_dir.h"
@@ -31,5 +32,13 @@ int repair_group_load(struct repair_group *g, const struct image_dir *d, const s
  * came back (${made} shards), zeros for the rest.  Return how many of its shards are still missing.
  */
 uint32_t repair_group_make(struct repair_group *g, const struct image_dir *d, uint32_t i, uint8_t *out, uint32_t *made);
+
+/**
+ * repair_parity_is_whole(in, len, want, members, index):
+ * Whether these bytes are parity pack ${index} of the group, with both tables,
+ * and its shards have the checksums that stand in them.
+ */
+int repair_parity_is_whole(const uint8_t *in, size_t len, const struct parity_table *want, const struct parity_member *members,
+    uint32_t index);
 
 #endif

@@ -25,6 +25,7 @@ struct verify_options {
 	uint32_t sample;		/* millionths of the packs, by chance; 0: all */
 	unsigned workers;		/* 0: one a processor */
 	size_t memory;
+	const char *repair_to;		/* verify_disks of one disk: where to write a repaired copy; NULL: nowhere */
 	finding_fn fn;
 	void *arg;
 };
@@ -35,13 +36,17 @@ struct verify_result {
 	uint64_t snapshots, snapshots_whole, entries, files;
 	uint64_t records;		/* of a vault */
 	uint64_t notes, repairable, lost;
+	uint64_t packs_repaired, packs_lost;	/* in the repaired copy */
 	char name[128];			/* "RM4K-1, RM4K-2"; the vault's name */
 };
 
 /**
  * verify_disks(paths, n, o, r, e):
  * Every image on the disks at ${paths}, together: labels, statements,
- * manifests, indexes, every pack, every envelope and reference list.  Return
+ * manifests, indexes, every pack, every envelope and reference list.  What is
+ * damaged and can be made again from parity is SEV_REPAIRABLE; with
+ * o->repair_to a repaired copy of each closed image is written there, and listings
+ * are read from it (ERR_TARGET where it lies on the disk, ERR_EXISTS).  Return
  * 0 with ${r} whatever was found; -1 with ${e}: ERR_NO_IMAGE, ERR_INTERRUPTED, ….
  */
 int verify_disks(const char *const *paths, size_t n, const struct verify_options *o, struct verify_result *r, struct err *e);

@@ -9,6 +9,7 @@
 #include "common/base/stop.h"
 #include "common/disk/image_file.h"
 #include "common/disk/mount.h"
+#include "common/flow/repair_copy.h"
 #include "common/flow/verify_image.h"
 #include "common/flow/verify_repair.h"
 
@@ -23,6 +24,7 @@ struct disks {
 	size_t nextra, extra_at;
 	struct disk_mount *mount;
 	const char **dir;		/* the top directory of each */
+	int to;				/* of the repaired copy; -1: none */
 	size_t nmounts;
 };
 
@@ -284,9 +286,31 @@ disks_release(struct disks *d)
 		verify_image_close(&d->image[i]);
 	for (size_t i = 0; i < d->nmounts; i++)
 		(void)disk_mount_close(&d->mount[i], NULL);
+	if (d->to != -1)
+		(void)io->close(d->to);
 	free(d->image);
 	free(d->mount);
 	free(d->dir);
+}
+
+/* A repaired copy of image ${im}, in the place that was given. */
+static int
+image_repair(struct disks *d, struct verify_image *im, struct err *e)
+{
+	struct repair_copy_result r;
+	char meaning[96];
+
+	if (!im->closed) {
+		finding_tell(d->j->found, SEV_NOTE, ERR_NONE, im->name, "", "there is no repaired copy of it: nothing says what it should hold");
+		return 0;
+	}
+	if (repair_copy(&im->dir, &im->statement, d->mount[0].fd, d->to, &r, e) != 0)
+		return -1;
+	d->j->r->packs_repaired += r.repaired;
+	d->j->r->packs_lost += r.lost;
+	(void)snprintf(meaning, sizeof(meaning), "%u packs repaired, %u not", r.repaired, r.lost);
+	finding_tell(d->j->found, SEV_NOTE, ERR_NONE, im->name, meaning, "a copy of %u packs is in %s", r.packs, d->j->opt->repair_to);
+	return 0;
 }
 
 static uint64_t
@@ -315,6 +339,9 @@ disks_check(struct disks *d, const char *const *paths, size_t n, struct err *e)
 
 	if (disks_open(d, paths, n, e) != 0)
 		return -1;
+	d->j->repairs = d->j->opt->repair_to != NULL;
+	if (d->j->repairs && (d->to = repair_copy_open(d->j->opt->repair_to, d->mount[0].fd, e)) == -1)
+		return -1;
 	for (size_t i = 0; i < d->n; i++)
 		name_add(d->j->r, d->image[i].name);
 	progress_start("check", bytes_of(d));
@@ -323,14 +350,14 @@ disks_check(struct disks *d, const char *const *paths, size_t n, struct err *e)
 	if (rc != 0)
 		return -1;
 	for (size_t i = 0; i < d->n; i++)
-		if (image_packs_end(d, i, e) != 0)
+		if (image_packs_end(d, i, e) != 0 || (d->j->repairs && image_repair(d, &d->image[i], e) != 0))
 			return -1;
 	for (size_t i = 0; i < d->n; i++) {
 		if (verify_image_snapshots(d->j, d->image, d->n, i, e) != 0 || stop_check(e) != 0)
 			return -1;
 	}
 	if (d->j->keys_fit && !d->j->opt->quick && d->j->opt->sample == 0)
-		return verify_listings(d->j, d->dir, paths, n, e);
+		return verify_listings(d->j, d->j->repairs ? &d->j->opt->repair_to : d->dir, paths, n, e);
 	return 0;
 }
 
@@ -338,7 +365,7 @@ int
 verify_disks(const char *const *paths, size_t n, const struct verify_options *o, struct verify_result *r, struct err *e)
 {
 	struct verify_job j;
-	struct disks d = { .j = &j };
+	struct disks d = { .j = &j, .to = -1 };
 	int rc;
 
 	if (verify_job_init(&j, o, r, e) != 0)

@@ -25,6 +25,27 @@ struct walk {
 	struct err why;
 };
 
+/*
+ * How bad it is that something cannot be read: nothing is lost by it where
+ * parity makes again what is damaged, and the listing is read from the disk as it is.
+ */
+static enum severity
+severity_of(const struct verify_job *j)
+{
+	size_t mended = 0;
+
+	if (j->mended != NULL && !j->repairs)
+		(void)chunk_map_all(j->mended, &mended);
+	return mended > 0 && j->r->snapshots_whole == j->r->snapshots ? SEV_REPAIRABLE : SEV_LOST;
+}
+
+/* What it costs; ${lost} where it cannot be made again. */
+static const char *
+meaning_of(const struct verify_job *j, const char *lost)
+{
+	return severity_of(j) == SEV_LOST ? lost : verify_mended_text(j);
+}
+
 static int
 id_seen(void *arg, const uint8_t id[DIGEST_LEN], unsigned kind, struct err *e)
 {
@@ -83,7 +104,7 @@ entry_tell(struct walk *w, struct fmt_view dir, const struct entry *en)
 {
 	char d[256], name[256];
 
-	finding_tell(w->j->found, SEV_LOST, w->why.code, w->where, "",
+	finding_tell(w->j->found, severity_of(w->j), w->why.code, w->where, meaning_of(w->j, ""),
 	    "file %s%s%s cannot be restored whole from here: %s (%llu of its %llu bytes)", text_safe(d, sizeof(d), dir.p, dir.len), dir.len > 1 ? "/" : "",
 	    text_safe(name, sizeof(name), en->name.p, en->name.len), w->why.msg, (unsigned long long)w->bad_bytes,
 	    (unsigned long long)en->size);
@@ -140,7 +161,7 @@ items_look(struct walk *w, uint64_t *lost, struct err *e)
 
 			++*lost;
 			(void)err_during(&own, "behind %s", dir.len > 0 ? text_safe(text, sizeof(text), dir.p, dir.len) : "/");
-			finding_err(w->j->found, SEV_LOST, w->where, "all files in this part of the listing", &own);
+			finding_err(w->j->found, severity_of(w->j), w->where, meaning_of(w->j, "all files in this part of the listing"), &own);
 			err_clear(&own);
 		} else if (rc == 1) {
 			bad = entry_look(w, dir, &en, e) != 0 || (w->entries % 1024 == 0 && stop_check(e) != 0);
@@ -225,7 +246,7 @@ verify_listing(struct verify_job *j, struct source *s, struct source_reader *rea
 	(void)snprintf(w.where, sizeof(w.where), "snapshot %s (number %llu, set %s)", snapshot_short(id, snap->env.snapshot_id),
 	    (unsigned long long)snap->env.seq, snap->env.set_name);
 	if (snapshot_open(&o, s, reader, snap, j->opt->keys, &own) != 0) {
-		finding_err(j->found, SEV_LOST, w.where, "this snapshot cannot be restored from here", &own);
+		finding_err(j->found, severity_of(j), w.where, meaning_of(j, "this snapshot cannot be restored from here"), &own);
 		return 0;
 	}
 	w.o = &o;

@@ -278,12 +278,15 @@ told(void *arg, const struct finding *f)
 	assert_true(g->len < sizeof(g->text));
 }
 
+static const char *repair_to;		/* of the next check */
+
 static struct found *
 check(struct site *s, int quick)
 {
 	static struct found g;
 	const char *paths[1] = { s->disk[0] };
-	struct verify_options o = { .quick = quick, .workers = 3, .memory = 200u << 20, .fn = told, .arg = &g };
+	struct verify_options o = { .quick = quick, .workers = 3, .memory = 200u << 20, .repair_to = repair_to, .fn = told,
+		.arg = &g };
 
 	memset(&g, 0, sizeof(g));
 	err_clear(&s->e);
@@ -340,6 +343,115 @@ one_beyond_the_bound_names_every_chunk_that_is_lost_and_no_other(void **state)
 		if (i < 10)
 			assert_non_null(strstr(g->text, line));
 	}
+}
+
+/* --- a repaired copy --- */
+
+/* Both trees, every file of them, with the same names and bytes. */
+static void
+same_trees(const char *a, const char *b)
+{
+	char cmd[512];
+
+	(void)snprintf(cmd, sizeof(cmd), "diff -r '%s' '%s' >&2", a, b);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void
+keep(const struct site *s, const char *as)
+{
+	char cmd[512];
+
+	(void)snprintf(cmd, sizeof(cmd), "cp -a '%s' '%s/%s'", s->disk[0], s->root, as);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void
+a_repaired_copy_is_the_disk_as_it_was(void **state)
+{
+	struct site *s = *state;
+	char was[96], is[96], hurt[96], to[96];
+	struct found *g;
+	struct hurt h;
+
+	hurt_disk(&h, s, 130, 3, 5);		/* two groups, four of parity in each */
+	keep(s, "was");
+	(void)snprintf(was, sizeof(was), "%s/was", s->root);
+	(void)snprintf(to, sizeof(to), "%s/to", s->root);
+	(void)snprintf(hurt, sizeof(hurt), "%s/hurt", s->root);
+	(void)snprintf(is, sizeof(is), "%s/to/samara", s->root);
+	for (uint32_t i = 20; i < 23; i++)
+		hurt_unlink(&h, i, 0);
+	hurt_pack(&h, 60, 500, 300);
+	hurt_swap(&h, 70, 71);
+	hurt_unlink(&h, 5, 1);
+	hurt_bytes(&h, "label", 30, 3);
+	hurt_bytes(&h, "stmt2", 30, 3);
+	hurt_bytes(&h, "keys/member", 30, 3);
+	hurt_bytes(&h, "index/p0000", 1000, 3);
+	hurt_bytes(&h, "snap2/00000000.env", 30, 3);
+	hurt_bytes(&h, "snap/00000000.r00", 3000, 3);
+	hurt_bytes(&h, "manif/g0001", 30, 3);
+	keep(s, "hurt");
+	repair_to = to;
+	g = check(s, 0);
+	repair_to = NULL;
+	assert_int_equal(g->r.lost, 0);
+	assert_int_equal(g->r.packs_repaired, 6);
+	assert_int_equal(g->r.packs_lost, 0);
+	same_trees(hurt, s->disk[0]);		/* nothing was written there */
+	(void)strcat(was, "/samara");
+	same_trees(was, is);
+	assert_non_null(strstr(g->text, "repaired from parity"));
+}
+
+static void
+a_copy_beyond_the_bound_has_all_that_comes_back(void **state)
+{
+	struct site *s = *state;
+	struct found *g;
+	struct hurt h;
+	char to[96];
+
+	hurt_disk(&h, s, 40, 60, 5);		/* two of parity, three rows */
+	for (uint32_t i = 7; i < 10; i++)
+		hurt_pack(&h, i, 500, 3);
+	hurt_pack(&h, 8, 100000, 3);
+	hurt_pack(&h, 20, 100000, 3);
+	(void)snprintf(to, sizeof(to), "%s/to", s->root);
+	repair_to = to;
+	g = check(s, 0);
+	assert_int_equal(g->r.packs_repaired, 1);
+	assert_int_equal(g->r.packs_lost, 3);
+	repair_to = NULL;
+	memcpy(s->disk[0], to, sizeof(to));
+	g = check(s, 0);
+	assert_int_equal(g->r.bad_chunks, 3);
+}
+
+static void
+a_copy_is_never_written_onto_the_damaged_disk(void **state)
+{
+	struct site *s = *state;
+	const char *paths[1] = { s->disk[0] };
+	char to[3][128];
+	struct found g;
+	struct hurt h;
+
+	hurt_disk(&h, s, 3, 3, 5);
+	keep(s, "was");
+	(void)snprintf(to[0], sizeof(to[0]), "%s", s->disk[0]);
+	(void)snprintf(to[1], sizeof(to[1]), "%s/samara/rm4k", s->disk[0]);
+	(void)snprintf(to[2], sizeof(to[2]), "%s/was", s->root);
+	for (int i = 0; i < 3; i++) {
+		struct verify_options o = { .workers = 1, .memory = 200u << 20, .repair_to = to[i], .fn = told, .arg = &g };
+
+		g.len = 0;
+		err_clear(&s->e);
+		assert_int_equal(verify_disks(paths, 1, &o, &g.r, &s->e), -1);
+		assert_int_equal(s->e.code, i < 2 ? ERR_TARGET : ERR_EXISTS);
+	}
+	same_trees(to[2], s->disk[0]);
 }
 
 /* --- what an ingest makes of it --- */
@@ -402,6 +514,9 @@ main(void)
 		T(no_damage_leads_to_wrong_bytes),
 		T(a_check_says_what_parity_can_repair),
 		T(one_beyond_the_bound_names_every_chunk_that_is_lost_and_no_other),
+		T(a_repaired_copy_is_the_disk_as_it_was),
+		T(a_copy_beyond_the_bound_has_all_that_comes_back),
+		T(a_copy_is_never_written_onto_the_damaged_disk),
 		T(an_ingest_repairs_a_damaged_disk_on_the_fly),
 		T(an_ingest_beyond_the_bound_takes_every_chunk_that_comes_back),
 	};
