@@ -47,6 +47,29 @@ done:
 	return rc;
 }
 
+/* The devices of what is walked in the place of PATHs. */
+static int
+instead_look(struct walker *w, struct err *e)
+{
+	struct stat st;
+	char safe[1024];
+
+	if (w->opt.ninstead == 0)
+		return 0;
+	if ((w->real_dev = calloc(w->opt.ninstead, sizeof(*w->real_dev))) == NULL)
+		return err_errno(e, "start a walk");
+	for (size_t i = 0; i < w->opt.ninstead; i++) {
+		const char *real = w->opt.instead[i].real;
+
+		if (io->fstatat(AT_FDCWD, real, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			return err_errno(e, "look at %s", text_safe(safe, sizeof(safe), real, strlen(real)));
+		if (!S_ISDIR(st.st_mode))
+			return err_set(e, ERR_SOURCE, "%s is not a directory", text_safe(safe, sizeof(safe), real, strlen(real)));
+		w->real_dev[i] = st.st_dev;
+	}
+	return 0;
+}
+
 struct walker *
 walker_new(const struct walk_options *opt, struct err *e)
 {
@@ -70,6 +93,8 @@ walker_new(const struct walk_options *opt, struct err *e)
 	for (size_t i = 0; i < w->paths.nsorted; i++)
 		if (path_check(w, w->paths.sorted[i], table, e) != 0)
 			goto fail;
+	if (instead_look(w, e) != 0)
+		goto fail;
 	fs_table_free(table);
 	return w;
 fail:
@@ -89,6 +114,7 @@ walker_free(struct walker *w)
 	xattr_rows_release(&w->xattrs);
 	fs_table_free(w->fs);
 	path_list_release(&w->paths);
+	free(w->real_dev);
 	free(w);
 }
 

@@ -14,6 +14,7 @@ struct walker {
 	struct walk_options opt;
 	int open_flags;			/* of a directory that is to be read */
 	struct path_list paths;
+	dev_t *real_dev;		/* of each of opt.instead */
 	struct fs_table *fs;
 	struct walk_stack stack;
 	struct block block;		/* of the deepest directory, while it is shown */

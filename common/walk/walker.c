@@ -13,6 +13,8 @@
 #define MARK_REASON(r)	((uint8_t)((unsigned)(r) << 4))
 #define REASON_OF(mark)	((enum walk_reason)((mark) >> 4))
 
+#define EMPTY_SUBVOLUME	2u	/* inode number; see linux/btrfs_tree.h, BTRFS_EMPTY_SUBVOL_DIR_OBJECTID */
+
 static const char cache_tag[] = "CACHEDIR.TAG";
 static const char cache_signature[] = "Signature: 8a477f597d28d172789f06886806bc55";
 
@@ -89,6 +91,41 @@ claim_of(const struct walker *w, const struct frame *f, const char *name, size_t
 	return path_list_claim(&w->paths, f->range, f->path_len, name, len);
 }
 
+/* What is walked in the place of the directory whose name stands in the stack's path, or NULL. */
+static const struct walk_instead *
+instead_of(const struct walker *w)
+{
+	for (size_t i = 0; i < w->opt.ninstead; i++)
+		if (strcmp(w->opt.instead[i].path, w->stack.path) == 0)
+			return &w->opt.instead[i];
+	return NULL;
+}
+
+/*
+ * An empty directory that stands where the original has a subvolume of its own:
+ * a snapshot does not reach into it, so the original is walked there.
+ */
+static bool
+is_left_out(const struct walker *w, int pos, const struct stat *st)
+{
+	return w->opt.ninstead > 0 && pos >= 0 && S_ISDIR(st->st_mode) && st->st_ino == EMPTY_SUBVOLUME &&
+	    strcmp(fs_table_row(w->fs, (size_t)pos)->type, "btrfs") == 0;
+}
+
+/* Whether ${st} is ${never}, or stands for it in a snapshot: on another device, with the same number. */
+static bool
+is_never(const struct walker *w, const struct walk_never *never, const struct stat *st)
+{
+	if (never->ino != st->st_ino)
+		return false;
+	if (never->dev == st->st_dev)
+		return true;
+	for (size_t i = 0; i < w->opt.ninstead; i++)
+		if (w->opt.instead[i].path_dev == never->dev && w->real_dev[i] == st->st_dev)
+			return true;
+	return false;
+}
+
 /*
  * What becomes of a directory in ${f}: its mark.  ${pos} is its file system's
  * position, ${mark} what is known already.
@@ -101,7 +138,7 @@ decide(const struct walker *w, const struct frame *f, const struct stat *st, int
 	enum walk_reason reason = 0;
 
 	for (size_t i = 0; i < w->opt.nnever; i++)
-		if (w->opt.never[i].dev == st->st_dev && w->opt.never[i].ino == st->st_ino)
+		if (is_never(w, &w->opt.never[i], st))
 			return MARK_DIR | MARK_REASON(SKIP_NEVER);
 	if (claim == CLAIM_EXACT)
 		return MARK_DIR;
@@ -260,13 +297,15 @@ static int
 enter_root(struct walker *w, struct walk_item *item, struct err *e)
 {
 	bool exact = w->paths.sorted[0]->len == 1;
+	const struct walk_instead *instead;
 	struct stat st;
 	int fd;
 
 	w->begun = true;
 	memcpy(w->stack.path, "/", 2);
 	w->stack.path_len = 1;
-	fd = io->open(AT_FDCWD, "/", exact ? w->open_flags : O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	instead = instead_of(w);
+	fd = io->open(AT_FDCWD, instead != NULL ? instead->real : "/", exact ? w->open_flags : O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd == -1)
 		return item_error(w, item, errno, "open the directory", e);
 	if (io->fstat(fd, &st) != 0) {
@@ -284,9 +323,11 @@ enter_root(struct walker *w, struct walk_item *item, struct err *e)
 
 /* What only opening or asking again tells: link target, attributes. */
 static int
-entry_complete(struct walker *w, struct walk_item *item, int dirfd, const char *name, struct err *e)
+entry_complete(struct walker *w, struct walk_item *item, int dirfd, const char *name,
+    const struct walk_instead *instead, struct err *e)
 {
 	struct entry *en = &item->entry;
+	int fd = -1, rc;
 
 	if (en->type == ENTRY_SYMLINK) {
 		ssize_t n = io->readlinkat(dirfd, name, w->target, sizeof(w->target));
@@ -297,7 +338,12 @@ entry_complete(struct walker *w, struct walk_item *item, int dirfd, const char *
 	}
 	if (en->type != ENTRY_FILE || w->opt.file_xattrs) {
 		err_clear(&w->error);
-		if (meta_xattrs_read(-1, dirfd, name, &w->xattrs, &w->error) != 0) {
+		if (instead != NULL)
+			fd = io->open(AT_FDCWD, instead->real, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+		rc = meta_xattrs_read(fd, dirfd, name, &w->xattrs, &w->error);
+		if (fd != -1)
+			(void)io->close(fd);
+		if (rc != 0) {
 			if (is_shortage(w->error.sys))
 				return err_errno(e, "walk");
 			w->late = view_of(w->stack.path, w->stack.path_len);
@@ -316,13 +362,25 @@ entry_next(struct walker *w, struct walk_item *item, struct err *e)
 	int dirfd = walk_dir_fd(f->dir), pos;
 	const struct stat_slot *s = window_slot(&w->window, &w->block, i, dirfd);
 	struct entry *en = &item->entry;
+	const struct walk_instead *instead = NULL;
+	struct stat_slot other;
 
 	stack_join(&w->stack, f->path_len, name, len);
+	if (s->sys == 0 && S_ISDIR(s->st.st_mode) && (instead = instead_of(w)) != NULL) {
+		other.sys = io->fstatat(AT_FDCWD, instead->real, &other.st, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
+		s = &other;
+	}
 	if (s->sys != 0)
 		return item_error(w, item, s->sys, "look at", e);
 	if (meta_from_stat(&s->st, en) != 0)
 		return item_skipped(w, item, S_ISSOCK(s->st.st_mode) ? SKIP_SOCKET : SKIP_TYPE);
-	pos = fs_position(w, s->st.st_dev, dirfd, name, e);
+	pos = fs_position(w, s->st.st_dev, dirfd, instead != NULL ? instead->real : name, e);
+	if (is_left_out(w, pos, &s->st) && io->fstatat(AT_FDCWD, w->stack.path, &other.st, AT_SYMLINK_NOFOLLOW) == 0) {
+		other.sys = 0;
+		s = &other;
+		if (meta_from_stat(&s->st, en) == 0)
+			pos = fs_position(w, s->st.st_dev, AT_FDCWD, w->stack.path, e);
+	}
 	if (pos == -1)
 		return -1;
 	if (pos < 0)
@@ -344,15 +402,18 @@ entry_next(struct walker *w, struct walk_item *item, struct err *e)
 			en->flags |= ENTRY_ABOVE;
 	} else
 		*block_mark(&w->block, i) = 0;
-	return entry_complete(w, item, dirfd, name, e);
+	return entry_complete(w, item, dirfd, name, instead, e);
 }
 
 /* Open a subdirectory of ${f} for reading, or as a place to look below only. */
 static int
 subdir_open(const struct walker *w, const struct frame *f, const char *name, bool above)
 {
-	int dirfd = walk_dir_fd(f->dir), fd;
+	const struct walk_instead *instead = instead_of(w);
+	int dirfd = instead == NULL ? walk_dir_fd(f->dir) : AT_FDCWD, fd;
 
+	if (instead != NULL)
+		name = instead->real;
 	if (above)
 		return io->open(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 	fd = io->open(dirfd, name, w->open_flags, 0);
@@ -394,6 +455,17 @@ descend(struct walker *w, struct walk_item *item, struct err *e)
 	/* It may be another one than was shown: decide again, by what is open. */
 	claim = claim_of(w, f, name, len);
 	pos = fs_position(w, st.st_dev, fd, NULL, e);
+	if (is_left_out(w, pos, &st)) {
+		(void)io->close(fd);
+		if ((fd = io->open(AT_FDCWD, w->stack.path, w->open_flags, 0)) == -1)
+			return item_error(w, item, errno, "open the directory", e);
+		if (io->fstat(fd, &st) != 0) {
+			sys = errno;
+			(void)io->close(fd);
+			return item_error(w, item, sys, "open the directory", e);
+		}
+		pos = fs_position(w, st.st_dev, fd, NULL, e);
+	}
 	if (pos >= 0)
 		mark = decide(w, f, &st, pos, claim, mark);
 	if (pos < 0 || REASON_OF(mark) != 0) {

@@ -27,6 +27,18 @@ struct walk_never {
 	ino_t ino;
 };
 
+/*
+ * A directory that is walked in the place of another: a snapshot of it, taken
+ * so that it stands still.  Names stay those of ${path}.  What is mounted below
+ * ${path} is not in a snapshot: it needs a row of its own, with ${real} the same
+ * as ${path}.  Subvolumes of btrfs below it are found, and walked as they are.
+ */
+struct walk_instead {
+	const char *path;	/* a PATH or a directory below one: absolute, without symlinks */
+	const char *real;	/* a directory */
+	dev_t path_dev;		/* of ${path}: what is never entered there is not entered in ${real} */
+};
+
 struct walk_options {
 	const char *const *paths;	/* what to walk; at least one */
 	size_t npaths;
@@ -34,6 +46,8 @@ struct walk_options {
 	struct owner_names *owners;	/* names are asked of this; must outlive what they are used for */
 	const struct walk_never *never;	/* targets, vaults, state: recorded as directories, not entered */
 	size_t nnever;
+	const struct walk_instead *instead;	/* may be NULL */
+	size_t ninstead;
 	uint64_t small_max;		/* files below this size count in walk_item.small_bytes ... */
 	uint64_t small_enough;		/* ... which need not be counted on from here (0: always to the end) */
 	bool one_file_system;		/* stay on the file system of each PATH */
