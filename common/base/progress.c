@@ -110,6 +110,21 @@ progress_line(char *buf, size_t n, size_t columns, const struct progress_state *
 	return buf;
 }
 
+void
+progress_copy(struct progress_copy *c)
+{
+	(void)pthread_mutex_lock(&now.lock);
+	memcpy(c->title, now.title, sizeof(c->title));
+	memcpy(c->item, now.item, sizeof(c->item));
+	memcpy(c->note, now.note, sizeof(c->note));
+	(void)pthread_mutex_unlock(&now.lock);
+	c->total = atomic_load(&now.total);
+	c->bytes = atomic_load(&now.bytes);
+	c->items = atomic_load(&now.items);
+	c->running = now.running;
+	c->elapsed_ns = now.start_ns == 0 ? 0 : io_mono_ns() - now.start_ns;
+}
+
 static void
 paint(int to_terminal)
 {

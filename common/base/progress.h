@@ -39,6 +39,15 @@ void progress_note(const char *text);
 /* Put the bytes and items done so far into ${bytes} and ${items}. */
 void progress_done(uint64_t *bytes, uint64_t *items);
 
+/* A copy of how far the job is, for others to see. */
+struct progress_copy {
+	char title[100], item[400], note[100];	/* safe for a terminal */
+	uint64_t total, bytes, items;
+	int64_t elapsed_ns;
+	int running;		/* 0: no part of the job that counts runs now; all else is of the last one */
+};
+void progress_copy(struct progress_copy *c);
+
 /* What a line is made of. */
 struct progress_state {
 	const char *title;

@@ -1,0 +1,155 @@
+#include "common/base/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/err.h"
+#include "common/base/io.h"
+#include "common/base/text.h"
+
+extern char **environ;
+
+/* Whether ${more} says something else of a variable. */
+static bool
+is_replaced(const char *ours, const char *const more[])
+{
+	size_t name = strcspn(ours, "=") + 1;
+
+	for (size_t i = 0; more != NULL && more[i] != NULL; i++)
+		if (strncmp(ours, more[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* ${more}, and what it leaves of our environment. */
+static char **
+environment(const char *const more[])
+{
+	size_t ours = 0, n = 0;
+	char **env;
+
+	while (environ != NULL && environ[ours] != NULL)
+		ours++;
+	while (more != NULL && more[n] != NULL)
+		n++;
+	if ((env = calloc(ours + n + 1, sizeof(char *))) == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		memcpy(&env[i], &more[i], sizeof(char *));
+	for (size_t i = 0; i < ours; i++)
+		if (!is_replaced(environ[i], more))
+			env[n++] = environ[i];
+	return env;
+}
+
+/* A child begins with the signals that any program expects. */
+static int
+attributes_set(posix_spawnattr_t *a)
+{
+	sigset_t none, usual;
+
+	(void)sigemptyset(&none);
+	(void)sigemptyset(&usual);
+	(void)sigaddset(&usual, SIGPIPE);
+	(void)sigaddset(&usual, SIGHUP);
+	(void)sigaddset(&usual, SIGUSR1);
+	if (posix_spawnattr_init(a) != 0)
+		return -1;
+	(void)posix_spawnattr_setsigmask(a, &none);
+	(void)posix_spawnattr_setsigdefault(a, &usual);
+	(void)posix_spawnattr_setflags(a, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	return 0;
+}
+
+static int
+start(const char *const argv[], char **env, int out, pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	char *const *words;
+	int rc;
+
+	memcpy(&words, &argv, sizeof(words));	/* posix_spawn leaves them as they are */
+	if (attributes_set(&attr) != 0)
+		return ENOMEM;
+	if ((rc = posix_spawn_file_actions_init(&actions)) == 0) {
+		rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+		if (rc == 0)
+			rc = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+		if (rc == 0)
+			rc = posix_spawnp(pid, argv[0], &actions, &attr, words, env);
+		(void)posix_spawn_file_actions_destroy(&actions);
+	}
+	(void)posix_spawnattr_destroy(&attr);
+	return rc;
+}
+
+/* All that comes, so that nobody waits for us to read; what has no room is dropped. */
+static void
+take_output(int fd, char *out, size_t n)
+{
+	char waste[512];
+	size_t at = 0;
+	ssize_t got;
+
+	for (;;) {
+		if (at + 1 < n)
+			got = read(fd, out + at, n - 1 - at);
+		else
+			got = read(fd, waste, sizeof(waste));
+		if (got == 0 || (got == -1 && errno != EINTR))
+			break;
+		if (got > 0 && at + 1 < n)
+			at += (size_t)got;
+	}
+	out[at] = '\0';
+}
+
+int
+child_run(const char *const argv[], const char *const more[], char *out, size_t n, struct err *e)
+{
+	char safe[512], **env = environment(more);
+	int pipefd[2] = { -1, -1 }, status = 0, rc;
+	pid_t pid;
+
+	(void)text_safe(safe, sizeof(safe), argv[0], strlen(argv[0]));
+	if (env == NULL || (out != NULL && pipe2(pipefd, O_CLOEXEC) != 0)) {
+		(void)err_errno(e, "run %s", safe);
+		free(env);
+		return -1;
+	}
+	rc = start(argv, env, out != NULL ? pipefd[1] : STDERR_FILENO, &pid);
+	free(env);
+	if (out != NULL) {
+		(void)io->close(pipefd[1]);
+		if (rc == 0)
+			take_output(pipefd[0], out, n);
+		(void)io->close(pipefd[0]);
+	}
+	if (rc != 0)
+		return err_set(e, ERR_PROGRAM, "%s cannot be run: %s", safe, strerror(rc));
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int
+child_must(const char *const argv[], const char *const more[], char *out, size_t n, struct err *e)
+{
+	char safe[512];
+	int rc = child_run(argv, more, out, n, e);
+
+	if (rc <= 0)
+		return rc;
+	(void)text_safe(safe, sizeof(safe), argv[0], strlen(argv[0]));
+	if (rc >= 128)
+		return err_set(e, ERR_PROGRAM, "%s was ended by signal %d", safe, rc - 128);
+	return err_set(e, ERR_PROGRAM, "%s ended with status %d", safe, rc);
+}
