@@ -24,6 +24,8 @@ int seed_dump(struct args *a, struct err *e);
 int seed_restore(struct args *a, struct err *e);
 int seed_status(struct args *a, struct err *e);
 int seed_jobs(struct args *a, struct err *e);
+int seed_jobs_watch(struct args *a, struct err *e);
+int seed_jobs_cancel(struct args *a, struct err *e);
 int seed_key_list(struct args *a, struct err *e);
 int seed_key_test(struct args *a, struct err *e);
 int seed_key_kit(struct args *a, struct err *e);

@@ -1,4 +1,5 @@
 #include "common/base/args.h"
+#include "common/flow/job_status.h"
 #include "seed/seed_commands.h"
 
 static const struct cmd cmds[] = {
@@ -16,6 +17,8 @@ static const struct cmd cmds[] = {
 	{ "restore", "SNAP --to DIR [PATH...]", "bring a snapshot back", seed_restore },
 	{ "status", "", "whether this machine is protected", seed_status },
 	{ "jobs", "[ID]", "long jobs, how they ended and what they warned about", seed_jobs },
+	{ "jobs watch", "[ID]", "follow a running job until it ends", seed_jobs_watch },
+	{ "jobs cancel", "ID", "ask a running job to stop cleanly", seed_jobs_cancel },
 	{ "key list", "", "the ways to this machine's key", seed_key_list },
 	{ "key test", "[IMAGE] --from DISK", "open a chunk on the disk with the passphrase; seals an image", seed_key_test },
 	{ "key kit", "--kit FILE", "write the recovery kit again", seed_key_kit },
@@ -24,6 +27,7 @@ static const struct cmd cmds[] = {
 int
 main(int argc, char **argv)
 {
+	job_status_allow(1);
 	return cmd_main("samara-seed", "write a machine's data encrypted onto a disk, and bring it back", cmds,
 	    sizeof(cmds) / sizeof(cmds[0]), argc, argv);
 }

@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/flow/job.h"
+#include "common/flow/job_status.h"
 #include "common/flow/state.h"
 
 #define JOB_NAME_MAX	48
@@ -27,7 +28,20 @@ struct job {
 	char *kind, *what;
 	pthread_mutex_t lock;
 	uint64_t warnings, lost;	/* lost: could not be written */
+	struct job_status *status;
 };
+
+static struct {
+	void (*fn)(void *arg, uint64_t number, int jobsfd);
+	void *arg;
+} announce;
+
+void
+job_announce(void (*fn)(void *arg, uint64_t number, int jobsfd), void *arg)
+{
+	announce.fn = fn;
+	announce.arg = arg;
+}
 
 static void
 job_name(char out[JOB_NAME_MAX], uint64_t number, const char *end)
@@ -118,6 +132,10 @@ job_start(struct state *s, const char *kind, const char *what, struct err *e)
 		goto fail;
 	free(numbers);
 	free(text);
+	if (announce.fn != NULL)
+		announce.fn(announce.arg, j->number, j->dirfd);
+	announce.fn = NULL;
+	j->status = job_status_start(j->dirfd, j->number);
 	return j;
 fail:
 	(void)err_during(e, "start a job");
@@ -185,6 +203,7 @@ job_end(struct job *j, int exit, const char *result)
 	if (j == NULL)
 		return;
 	err_clear(&e);
+	job_status_stop(j->status);
 	if (j->warnings > 0 && io->fsync(j->fd) != 0)
 		(void)err_errno(&e, "its warnings");
 	job_name(name, j->number, "json");

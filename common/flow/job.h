@@ -7,6 +7,8 @@
  *   jobs/NNNNNNNN.json	what it was, when it began and how it ended
  *   jobs/NNNNNNNN.warn	its warnings, one a line, as they came; locked by
  *			the process while the job runs; kept if there are any
+ *   jobs/NNNNNNNN.now	how far it is, while it runs (job_status.h)
+ *   jobs/NNNNNNNN.out	what a job in the background printed
  */
 
 #include <stdbool.h>
@@ -25,6 +27,14 @@ struct job;
  */
 struct job *job_start(struct state *s, const char *kind, const char *what, struct err *e);
 uint64_t job_number(const struct job *j);
+
+/**
+ * job_announce(fn, arg):
+ * Call ${fn} once, with the number and the open directory jobs/ (borrowed), as
+ * soon as the next job stands on record: a job in the background lets go of
+ * its terminal then.  Before threads.
+ */
+void job_announce(void (*fn)(void *arg, uint64_t number, int jobsfd), void *arg);
 
 /**
  * job_warn(j, fmt, ...):
