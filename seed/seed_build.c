@@ -12,6 +12,7 @@
 #include "common/base/out.h"
 #include "common/base/passphrase.h"
 #include "common/flow/build.h"
+#include "seed/seed_background.h"
 #include "seed/seed_commands.h"
 
 #define EXCLUDE_LEN_MAX		65535u
@@ -24,6 +25,7 @@ struct build_args {
 	char **patterns;
 	size_t npatterns, pattern_bytes;
 	int resume, one_fs, caches, full, plain, network, no_test, no_back, force, no_inode, no_ctime;
+	int background;
 	uint64_t level, workers;
 	struct passphrase pass;
 };
@@ -77,7 +79,7 @@ ask(void *arg, char **pass, size_t *len, struct err *e)
 {
 	struct build_args *b = arg;
 
-	if (passphrase_get(&b->pass, b->passphrase_file, "passphrase, for the key test", 0, e) != 0)
+	if (b->pass.text == NULL && passphrase_get(&b->pass, b->passphrase_file, "passphrase, for the key test", 0, e) != 0)
 		return -1;
 	*pass = b->pass.text;
 	*len = b->pass.len;
@@ -193,6 +195,20 @@ options_fill(struct build_args *b, const struct args *a, char *state, struct err
 	return 0;
 }
 
+/* Whatever there is to ask is asked while there is somebody to answer. */
+static int
+background(struct build_args *b, const struct args *a, struct err *e)
+{
+	char *pass;
+	size_t len;
+
+	if (!b->background || a->dry_run)
+		return 0;
+	if (seed_background(e) != 0)
+		return -1;
+	return b->no_test ? 0 : ask(b, &pass, &len, e);
+}
+
 int
 seed_build(struct args *a, struct err *e)
 {
@@ -214,6 +230,12 @@ seed_build(struct args *a, struct err *e)
 		{ "level", 0, OPT_NUMBER, &b.level, "N", "zstd level, 1 to 19 (1)" },
 		{ "workers", 0, OPT_NUMBER, &b.workers, "N", "threads that read and compress (one a processor)" },
 		{ "plain-directory", 0, OPT_FLAG, &b.plain, NULL, "DISK is a plain directory, not a mounted disk" },
+		{ "snapshot", 0, OPT_STR, &b.o.snapshot, "KIND", "walk a snapshot: btrfs, lvm or hook" },
+		{ "hook", 0, OPT_STR, &b.o.hook, "PROGRAM", "what takes and removes snapshots of --snapshot hook" },
+		{ "before", 0, OPT_STR, &b.o.before, "PROGRAM", "run this before the walk; if it fails, nothing is read" },
+		{ "after", 0, OPT_STR, &b.o.after, "PROGRAM", "run this after the walk, however it ended" },
+		{ "read-limit", 0, OPT_RATE, &b.o.read_limit, "RATE", "read the source no faster" },
+		{ "background", 0, OPT_FLAG, &b.background, NULL, "let go of the terminal once it runs" },
 		{ "no-read-back", 0, OPT_FLAG, &b.no_back, NULL, "do not read the disk back; goes into the custody log" },
 		{ "no-key-test", 0, OPT_FLAG, &b.no_test, NULL, "seal without the passphrase; goes into the custody log" },
 		{ "passphrase-file", 0, OPT_STR, &b.passphrase_file, "FILE", "the passphrase for the key test" },
@@ -225,7 +247,7 @@ seed_build(struct args *a, struct err *e)
 
 	if (rc == 0) {
 		rc = -1;
-		if (args_state(a, &state, e) == 0 && options_fill(&b, a, state, e) == 0)
+		if (args_state(a, &state, e) == 0 && options_fill(&b, a, state, e) == 0 && background(&b, a, e) == 0)
 			rc = build_run(&b.o, &r, e);
 		if (rc >= 0 && a->dry_run)
 			report_dry(&r);

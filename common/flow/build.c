@@ -16,6 +16,7 @@
 #include "common/catalog/seen.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/sign.h"
+#include "common/flow/awake.h"
 #include "common/flow/build_run.h"
 
 #define DESCRIPTORS	4096u
@@ -191,6 +192,7 @@ int
 build_run(const struct build_options *o, struct build_report *r, struct err *e)
 {
 	struct build *b = build_open(o, r, e);
+	struct awake *awake;
 	char what[512];
 	int rc = -1, status;
 
@@ -208,7 +210,9 @@ build_run(const struct build_options *o, struct build_report *r, struct err *e)
 	if ((b->job = job_start(b->s, "build", what, e)) == NULL)
 		goto out;
 	r->job = job_number(b->job);
+	awake = awake_begin(what);
 	rc = build_steps(b, e);
+	awake_end(awake);
 	report_fill(b);
 	if (rc == 0 && r->result.unreadable > 0)
 		rc = 3;

@@ -12,6 +12,7 @@
 struct err;
 struct exclude;
 struct job;
+struct pace;
 
 /* What is read, and how. */
 struct build_source {
@@ -25,6 +26,7 @@ struct build_source {
 	int level;			/* zstd */
 	unsigned workers;
 	size_t memory;			/* bytes, for everything */
+	struct pace *pace;		/* what reading is held to, or NULL */
 };
 
 /* What came of it. */
@@ -55,6 +57,9 @@ struct build_options {
 	unsigned workers;		/* 0: one a processor */
 	size_t memory;
 	bool dry_run;
+	const char *snapshot, *hook;	/* "btrfs", "lvm", "hook", and the program of the last; or NULL */
+	const char *before, *after;	/* programs run around the walk, or NULL */
+	uint64_t read_limit;		/* bytes a second; 0: none */
 	/* The key test: gives the passphrase in secret memory (freed by the callee's caller), or -1 with ERR_NO_PASSPHRASE. */
 	int (*passphrase)(void *arg, char **pass, size_t *len, struct err *e);
 	void *passphrase_arg;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/base/io.h"
+#include "common/base/pace.h"
 #include "common/base/progress.h"
 #include "common/chunk/cutter.h"
 #include "common/crypto/hash.h"
@@ -101,6 +102,7 @@ count_read(struct engine *g, uint64_t n, unsigned files)
 {
 	atomic_fetch_add_explicit(&g->read_bytes, n, memory_order_relaxed);
 	progress_add(n, files);
+	pace_take(g->src->pace, n);
 }
 
 /*
@@ -162,6 +164,7 @@ small_read(struct worker *w, struct unit *u, struct piece *p, int fd, struct err
 		memcpy(p->data, w->buf, (size_t)n);
 		hash_keyed(w->g->keys->cut, p->data, (size_t)n, digest);
 		p->cut = le32_get(digest);
+		memcpy(p->key, digest + DIGEST_LEN - SMALL_KEY_LEN, SMALL_KEY_LEN);
 	}
 	count_read(w->g, (uint64_t)n, 1);
 	return take_xattrs(w, u, p, fd, e);

@@ -15,6 +15,7 @@
 #include "common/chunk/cutter.h"
 #include "common/flow/build_order.h"
 #include "common/flow/build_run.h"
+#include "common/flow/build_view.h"
 #include "common/flow/bundle_use.h"
 #include "common/walk/exclude.h"
 #include "common/walk/owner.h"
@@ -143,6 +144,7 @@ source_make(struct reading *rd, struct err *e)
 	s->level = g->level_u;
 	s->workers = rd->b->workers;
 	s->memory = o->memory;
+	s->pace = rd->b->pace;
 	return 0;
 }
 
@@ -158,6 +160,7 @@ walker_make(struct reading *rd, struct err *e)
 	w.owners = rd->owners;
 	w.small_max = cutter_min(rd->g.cutter);
 	w.small_enough = (uint64_t)cutter_avg(rd->g.cutter) + 1;
+	source_view_apply(rd->b->view, &w);
 	return (rd->g.walker = walker_new(&w, e)) == NULL ? -1 : 0;
 }
 
@@ -295,13 +298,14 @@ build_read(struct build *b, struct err *e)
 	rd->b = b;
 	rd->snaps_fd = -1;
 	progress_start("read", 0);
-	if (layers_find(rd, e) == 0 && source_make(rd, e) == 0 && engine_make(rd, e) == 0 &&
+	if (build_view_open(b, e) == 0 && layers_find(rd, e) == 0 && source_make(rd, e) == 0 && engine_make(rd, e) == 0 &&
 	    order_begin(rd->order, &rd->g, b->runs_fd, e) == 0)
 		rc = engine_run(rd, e);
 	progress_end();
 	if (rc == 0)
 		rc = reading_end(rd, e);
 	reading_release(rd);
+	build_view_close(b);	/* nothing holds the source open any more */
 	free(rd);
 	return rc;
 }

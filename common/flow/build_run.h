@@ -25,6 +25,10 @@ struct build {
 	struct journal *j;
 	struct seen *seen;
 	struct job *job;
+	struct source_view *view;	/* while it reads: the source held still, or NULL */
+	struct pace *pace;
+	char env_text[3][4160];		/* what hooks are told */
+	const char *env[4];
 	char set[SET_NAME_MAX + 1];
 	char disk_name[16];		/* RM4K-1 */
 	unsigned workers;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/pace.h"
 #include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "common/base/text.h"
@@ -367,6 +368,7 @@ engine_walk(void *arg)
 	int got = -1, rc = -1;
 
 	err_clear(&e);
+	pace_idle();
 	if (w == NULL || (w->links = inode_map_new(g->runs_fd, LINKS_MEMORY)) == NULL) {
 		err_errno(&e, "walk");
 		engine_fail(g, &e);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/base/io.h"
+#include "common/base/pace.h"
 #include "common/base/stop.h"
 #include "common/chunk/codec.h"
 #include "common/chunk/cutter.h"
@@ -156,6 +157,7 @@ engine_work(void *arg)
 	int rc;
 
 	err_clear(&e);
+	pace_idle();		/* disks are written by threads of their own */
 	rc = worker_init(&w, g, &e);
 	while (rc == 0 && work_take(g, &b, &u) == 1) {
 		if (b != NULL)
