@@ -8,7 +8,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 sys.dont_write_bytecode = True
-from second_reader import blake3  # noqa: E402
+from plain_blake3 import blake3  # noqa: E402
 
 ALL = 0xFFFFFFFF
 

@@ -41,6 +41,12 @@ ends 0 samara-seed images
 says ' files ' out
 [ "$(awk 'NR == 2 { print $8 }' out)" = 7 ] || fail "the column of files" out
 
+# --- a second reader, written from the formats alone, sees the same
+
+PYTHONDONTWRITEBYTECODE=1 python3 "$TOP/tests/second_reader.py" disk >seen || fail "the second reader objects" seen
+ends 0 samara-verify disk disk --json
+says "packs=$(value out summary packs) frames=$(value out summary chunks) " seen
+
 # --- times too fresh to be sure of are no change while it was read
 
 ends 0 samara-seed ls "latest:$WORK/src/d" --from disk
