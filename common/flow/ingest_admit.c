@@ -96,6 +96,47 @@ judge_forks(struct ingest *g, struct err *e)
 	return rc;
 }
 
+/* The first number that the key may sign which signed the label: by its membership, that of the registration if it is ${fresh}. */
+static int
+first_number(struct ingest *g, int fresh, uint64_t *first, struct err *e)
+{
+	struct cat_machine_key k;
+	struct registration reg;
+	struct membership m;
+	int rc;
+
+	*first = 0;
+	if (fresh) {
+		if (schema_decode(&registration_schema, &reg, g->registration, g->registration_len) != FMT_OK ||
+		    schema_decode(&membership_schema, &m, reg.membership.p, reg.membership.len) != FMT_OK)
+			return err_set(e, ERR_FORMAT, "%s: the registration on it cannot be read", g->name);
+		*first = m.from_seq;
+		return 0;
+	}
+	memcpy(k.machine_id, g->dir.label.machine_id, ID_LEN);
+	memcpy(k.pub, g->dir.label.machine_pub, SIGN_PUB_LEN);
+	if ((rc = catalog_get(g->v->catalog, &cat_machine_keys, &k, e)) == 0)
+		*first = (uint64_t)k.from_seq;
+	return rc < 0 ? -1 : 0;
+}
+
+/* Was each snapshot signed with a key that its domain lets sign that number?  A claim does not heal this. */
+static int
+judge_numbers(struct ingest *g, int fresh, struct err *e)
+{
+	uint64_t first;
+
+	if (first_number(g, fresh, &first, e) != 0)
+		return -1;
+	for (size_t i = 0; i < g->nenvs; i++)
+		if (g->envs[i].env.seq < first) {
+			(void)snprintf(g->r->why, sizeof(g->r->why), "snapshot %llu is signed with a key that its domain lets sign"
+			    " from number %llu on", (unsigned long long)g->envs[i].env.seq, (unsigned long long)first);
+			return 1;
+		}
+	return 0;
+}
+
 /* Is the machine that signed the label one of the vault's?  0 yes, 1 no (why), -1; may register it. */
 static int
 judge_machine(struct ingest *g, int *fresh, struct err *e)
@@ -191,7 +232,9 @@ ingest_decide(struct ingest *g, struct err *e)
 		    g->name);
 	if (known == 0 && i.state == IMAGE_CANCELLED)
 		return refuse_cancelled(g, e);
-	if ((rc = judge_machine(g, &fresh, e)) == 0 && !(known == 0 && i.state == IMAGE_CLAIMED))
+	if ((rc = judge_machine(g, &fresh, e)) == 0)
+		rc = judge_numbers(g, fresh, e);
+	if (rc == 0 && !(known == 0 && i.state == IMAGE_CLAIMED))
 		rc = judge_forks(g, e);
 	if (rc < 0)
 		return -1;

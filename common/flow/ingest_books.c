@@ -149,40 +149,6 @@ loss_record(struct books *b, const struct loss *l, struct err *e)
 	return vault_record(b->g->v, REC_DAMAGE_FOUND, &rec_damage_schema, &d, e);
 }
 
-struct moving {
-	struct store *s;
-	const char *name;
-	uint64_t at;
-};
-
-static ssize_t
-moving_read(void *arg, uint8_t *buf, size_t cap, struct err *e)
-{
-	struct moving *m = arg;
-	size_t got;
-
-	if (m->s->ops->get(m->s, m->name, m->at, buf, cap, &got, e) != 0)
-		return -1;
-	m->at += got;
-	return (ssize_t)got;
-}
-
-/* After the decision is committed: the bad object goes to quarantine and is deleted. */
-static int
-object_condemn(struct store *s, const uint8_t id[DIGEST_LEN], uint32_t copy, struct err *e)
-{
-	char from[VAULT_NAME_MAX], to[VAULT_NAME_MAX];
-	struct moving m = { s, from, 0 };
-
-	vault_name_pack(from, id, copy);
-	vault_name_bad_pack(to, id, copy);
-	if (s->ops->put_new_from(s, to, moving_read, &m, e) < 0)
-		say_warn("%s cannot be kept in quarantine: %s", from, e == NULL ? "?" : e->msg);
-	if (e != NULL)
-		err_clear(e);
-	return s->ops->del(s, from, e);
-}
-
 static int
 books_flush(struct books *b, struct err *e)
 {
@@ -202,7 +168,7 @@ books_flush(struct books *b, struct err *e)
 		return -1;
 	for (size_t i = 0; i < b->nentries; i++)
 		for (unsigned k = 0; k < b->entries[i].nbad; k++)
-			if (object_condemn(v->store, b->entries[i].pack.id, b->entries[i].bad[k], e) != 0)
+			if (pack_condemn(v->store, b->entries[i].pack.id, b->entries[i].bad[k], e) != 0)
 				return -1;
 	entries_clear(b);
 	return 0;

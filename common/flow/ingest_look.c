@@ -189,6 +189,9 @@ look_envelopes(struct ingest *g, struct err *e)
 		}
 		g->envs = more;
 		g->envs[g->nenvs++] = x;
+		if (x.env.seq > INT64_MAX)
+			return err_set(e, ERR_FORMAT, "%s: a snapshot on it has number %llu; a vault files numbers up to %lld",
+			    g->name, (unsigned long long)x.env.seq, (long long)INT64_MAX);
 		if (g->manifest != NULL && !manifest_names(&g->m, x.digest))
 			return err_set(e, ERR_DAMAGE, "%s: snapshot %llu on it is not one that the manifest names", g->name,
 			    (unsigned long long)x.env.seq);

@@ -9,7 +9,9 @@
 #include "common/base/stop.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
+#include "common/catalog/catalog_rows.h"
 #include "common/flow/ingest_rows.h"
+#include "common/flow/pack_reread.h"
 #include "common/pack/pack_view.h"
 #include "common/store/store.h"
 
@@ -31,6 +33,7 @@ struct planning {
 	uint64_t *fresh, *len;		/* of each row of the batch: bytes that are new, of the file */
 	size_t rows;
 	uint64_t chunks;		/* in all tables */
+	int again;			/* the disk was taken in before: what is held of it is read where it lies now */
 };
 
 static int
@@ -95,6 +98,8 @@ row_gather(struct planning *p, uint32_t file_len, const uint8_t *table, uint32_t
 	err_clear(&mine);
 	if (pack_view_open(&v, table, table_len, foot, g->st.machine_id, g->dir.label.machine_pub, &mine) != 0)
 		v.table.count = 0;
+	else if (p->again && (pack_reread(g->v, &v, table, foot, e) != 0 || stop_check(e) != 0))
+		return -1;
 	if (p->n + v.table.count > BATCH && p->n > 0 && batch_decide(p, e) != 0)
 		return -1;
 	g->rows++;
@@ -154,11 +159,29 @@ room_check(struct ingest *g, struct err *e)
 	return err_next(e, "Make room in the vault's file system, then give the same command again.");
 }
 
+/* Was this very disk taken in before, to its end?  One that was cut off goes on without reading again. */
+static int
+was_taken_in(const struct ingest *g, int *again, struct err *e)
+{
+	struct cat_disk d = { .number = g->st.disk };
+	int rc;
+
+	memcpy(d.image_id, g->st.image_id, ID_LEN);
+	if ((rc = catalog_get(g->v->catalog, &cat_disks, &d, e)) < 0)
+		return -1;
+	*again = rc == 0 && !g->o->dry_run && d.state == DISK_INGESTED &&
+	    memcmp(d.statement, g->st_digest, DIGEST_LEN) == 0;
+	return 0;
+}
+
 int
 ingest_plan(struct ingest *g, struct err *e)
 {
 	struct planning p = { .g = g };
 	int rc = -1;
+
+	if (was_taken_in(g, &p.again, e) != 0)
+		return -1;
 
 	p.w = calloc(BATCH + PACK_FRAMES_MAX, sizeof(*p.w));
 	p.ids = malloc((size_t)(BATCH + PACK_FRAMES_MAX) * DIGEST_LEN);

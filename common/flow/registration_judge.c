@@ -68,6 +68,8 @@ judge_domain(const struct vault *v, const struct label *l, const struct registra
 	if (memcmp(m.machine_id, g->machine_id, ID_LEN) != 0 || memcmp(m.machine_pub, g->machine_pub, SIGN_PUB_LEN) != 0 ||
 	    strcmp(m.machine_name, g->machine_name) != 0)
 		return no(why, "its membership is of another machine");
+	if (m.from_seq > INT64_MAX)
+		return no(why, "its membership begins at a snapshot number that a vault does not file");
 	return 0;
 }
 

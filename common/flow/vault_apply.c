@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/base/log.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
 #include "common/catalog/catalog_rows.h"
@@ -109,7 +110,7 @@ machine_admit(struct vault *v, const uint8_t *bytes, size_t len, int64_t when, s
 	memcpy(m.pub, g.machine_pub, SIGN_PUB_LEN);
 	hash_once(d.domain_pub, SIGN_PUB_LEN, m.domain_id);
 	m.chunk_avg = d.chunk_avg;
-	m.from_seq = (int64_t)member.from_seq;
+	m.from_seq = member.from_seq > INT64_MAX ? INT64_MAX : (int64_t)member.from_seq;
 	memcpy(m.credential_id, g.credential_id, ID_LEN);
 	hash_once(bytes, len, m.registration);
 	memcpy(k.machine_id, m.id, ID_LEN);
@@ -249,7 +250,7 @@ manifest_disks(struct vault *v, const struct manifest *m, int64_t when, struct e
 		memcpy(d.image_id, m->image_id, ID_LEN);
 		if ((rc = catalog_get(v->catalog, &cat_disks, &d, e)) < 0)
 			return -1;
-		if (rc == 0 && d.state == DISK_EXPECTED) {
+		if (rc == 0 && (d.state == DISK_EXPECTED || d.state == DISK_RECEIVED)) {
 			d.state = DISK_REPLACED;
 			if (catalog_put(v->catalog, &cat_disks, &d, e) != 0)
 				return -1;
@@ -289,6 +290,11 @@ apply_snapshot(struct vault *v, const struct record *r, struct err *e)
 
 	if (apply_body(r, &envelope_schema, &n, e) != 0)
 		return -1;
+	if (n.seq > INT64_MAX) {
+		say_warn("record %llu: snapshot number %llu is higher than any that can be filed; it is passed over",
+		    (unsigned long long)r->number, (unsigned long long)n.seq);
+		return 0;
+	}
 	memcpy(s.machine_id, n.machine_id, ID_LEN);
 	s.seq = (int64_t)n.seq;
 	if ((rc = catalog_get(v->catalog, &cat_snapshots, &s, e)) != 1)
