@@ -227,8 +227,9 @@ out_dir(struct order *o, struct fmt_view path, struct err *e)
 			return 0;
 		}
 	}
+	/* Also a directory that nothing is in stands in the log: the listing can be written again from it. */
 	out_close_block(o);
-	return 0;
+	return block_begin(o, e);
 }
 
 int
@@ -248,9 +249,23 @@ out_entry(struct order *o, struct piece *p, uint64_t seq, struct err *e)
 	return out_plain(o, p, seq, e);
 }
 
+/*
+ * What this name showed when the walk met it, and what was read by the first:
+ * not the same content if they differ in size or time of change; the inode
+ * may have been given to another file in between.  (A ctime that differs alone
+ * is one more link, or another mode.)
+ */
+static bool
+link_moved(const struct entry *met, const struct entry *first)
+{
+	return (met->ctime_s != first->ctime_s || met->ctime_ns != first->ctime_ns) &&
+	    (met->size != first->size || met->mtime_s != first->mtime_s || met->mtime_ns != first->mtime_ns);
+}
+
 int
 out_link(struct order *o, struct piece *p, struct err *e)
 {
+	bool moved;
 	struct fmt_view name = p->en.name;
 	ino_t ino = p->en.inode;
 	struct item it;
@@ -270,8 +285,13 @@ out_link(struct order *o, struct piece *p, struct err *e)
 	seq = rd_u64(&r);
 	if (item_next(&r, &it) != FMT_OK)
 		return err_set(e, ERR_INTERNAL, "a hard link's entry cannot be read");
+	moved = link_moved(&p->en, &it.entry);
 	p->en = it.entry;
 	p->en.name = name;
+	if (moved) {	/* the next backup reads it by this name */
+		p->en.flags |= ENTRY_UNSURE | ENTRY_CHANGED;
+		engine_warn(o->g, p->path, name, "changed between two of its names, or is another file by now");
+	}
 	progress_add(0, 1);
 	if (out_plain(o, p, seq, e) != 0)
 		return -1;

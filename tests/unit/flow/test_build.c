@@ -294,6 +294,44 @@ hard_links_carry_the_same_extents_and_cost_nothing(void **state)
 }
 
 static void
+change_its_mode(void)
+{
+	assert_int_equal(chmod(med.path, 0640), 0);
+}
+
+/* "a" and "b" are one file, to which ${change} happens when both were seen and none was read. */
+static void
+between_two_names(void (*change)(void), const char *flags, uint64_t warnings)
+{
+	struct image_text t;
+	struct build_maker b;
+	char from[200], to[200];
+
+	build_maker_start(&b);
+	build_maker_file(&b, "a", 20000, 1);
+	snprintf(from, sizeof(from), "%s/a", b.src);
+	snprintf(to, sizeof(to), "%s/b", b.src);
+	assert_int_equal(link(from, to), 0);
+	med.later = 3600;
+	med.on_open = change;
+	assert_int_equal(build_meddled(&b, "a"), 0);
+	assert_int_equal(b.r.result.warnings, warnings);
+	text_read(&b, &t);
+	assert_true(says(&t, &b, "a", "flags=0 "));
+	assert_true(says(&t, &b, "b", flags));
+	image_text_free(&t);
+	build_maker_end(&b);
+}
+
+static void
+a_file_that_changes_between_two_of_its_names_is_flagged(void **state)
+{
+	(void)state;
+	between_two_names(change_its_mode, "flags=0 ", 0);
+	between_two_names(append_a_byte, "flags=9 ", 1);
+}
+
+static void
 holes_are_neither_read_nor_stored(void **state)
 {
 	struct image_text t;
@@ -426,6 +464,53 @@ only_what_changed_is_opened_again(void **state)
 }
 
 /* A file whose times are later than two seconds before it was read may have changed within them. */
+/* Each stands in the middle of neighbours that changed: no bundle of the moved directory is as it was. */
+static void
+small_files_that_moved_are_not_stored_again(void **state)
+{
+	char second[200], from[200], to[200], name[64];
+	const char *disks[2];
+	struct image_text t;
+	struct build_maker b;
+	unsigned files = 0;
+
+	(void)state;
+	build_maker_start(&b);
+	build_maker_dir(&b, "before");
+	for (unsigned i = 0; i < 400; i++) {
+		snprintf(name, sizeof(name), "before/f%03u", i);
+		build_maker_file(&b, name, 3000, i + 1);
+	}
+	med.later = 3600;
+	assert_int_equal(build_meddled(&b, NULL), 0);
+	disks[0] = b.disk;
+	snprintf(second, sizeof(second), "%s/disk2", b.m.root);
+	assert_int_equal(mkdir(second, 0755), 0);
+	b.o.disk = disks[1] = second;
+	snprintf(from, sizeof(from), "%s/before", b.src);
+	snprintf(to, sizeof(to), "%s/after", b.src);
+	assert_int_equal(rename(from, to), 0);
+	for (unsigned i = 0; i < 400; i += 20) {
+		snprintf(name, sizeof(name), "after/f%03u", i);
+		build_maker_file(&b, name, 3001, i + 1000);
+	}
+	med.later = 7200;
+	assert_int_equal(build_meddled(&b, NULL), 0);
+	assert_int_equal(med.opened, 400);
+	assert_true(b.r.disk_bytes < 20 * 3001 + 150000);
+	text_of(&b, &t, disks, 2);
+	digests_compare(&b, &t, "/after", &files);
+	assert_int_equal(files, 400);
+	image_text_free(&t);
+	/* Once more: what the second image knows is of both. */
+	assert_int_equal(rename(to, from), 0);
+	med.later = 10800;
+	assert_int_equal(build_meddled(&b, NULL), 0);
+	assert_int_equal(med.opened, 400);
+	assert_true(b.r.disk_bytes < 150000);
+	build_maker_end(&b);
+}
+
 static void
 what_is_too_fresh_is_read_again(void **state)
 {
@@ -494,8 +579,8 @@ static void
 a_file_that_changes_again_is_flagged(void **state)
 {
 	(void)state;
-	changes_are_seen(20000, 1000, "flags=1 ", 1);
-	changes_are_seen(STRETCH * 2 + 12345, 1000, "flags=1 ", 1);
+	changes_are_seen(20000, 1000, "flags=9 ", 1);
+	changes_are_seen(STRETCH * 2 + 12345, 1000, "flags=9 ", 1);
 }
 
 static void
@@ -723,9 +808,11 @@ main(void)
 		cmocka_unit_test(files_of_every_size_come_back),
 		cmocka_unit_test(names_of_any_bytes_come_back),
 		cmocka_unit_test(hard_links_carry_the_same_extents_and_cost_nothing),
+		cmocka_unit_test(a_file_that_changes_between_two_of_its_names_is_flagged),
 		cmocka_unit_test(holes_are_neither_read_nor_stored),
 		cmocka_unit_test(the_listing_does_not_depend_on_the_number_of_workers),
 		cmocka_unit_test(only_what_changed_is_opened_again),
+		cmocka_unit_test(small_files_that_moved_are_not_stored_again),
 		cmocka_unit_test(what_is_too_fresh_is_read_again),
 		cmocka_unit_test(a_file_that_changed_while_it_was_read_is_read_once_more),
 		cmocka_unit_test(a_file_that_changes_again_is_flagged),
