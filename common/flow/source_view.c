@@ -249,7 +249,7 @@ source_view_open(int statefd, const struct source_view_options *o, const char *c
 		return v;
 	err_clear(&undo);
 	if (note_undo(v->viewsfd, &v->note, o->env, v->began, &undo) != 0)
-		say_warn("%s; the next build tries it again", undo.msg);
+		say_warn("%s", undo.msg);
 fail:
 	(void)err_during(e, "snapshot of the source");
 	view_free(v);

@@ -14,6 +14,7 @@
  *   snaps/NNNNNNNN.rNN        its whole reference list
  *   snaps/NNNNNNNN.itm        its listing as a journal of items: base of the next increment
  *   images/rm4k/…             journal of a build, label-N, manifest, custody/
+ *   views/NAME.{json,lock}    snapshots of a source that a build uses (source_view.h)
  *   jobs/NNNNNNNN.json        jobs; runs/: temporary, cache/: may be deleted
  */
 
