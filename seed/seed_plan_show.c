@@ -20,42 +20,63 @@ static const char *const window_text[PLAN_WINDOWS] = { "day", "7 days", "30 days
 static const uint64_t usual_disks[] = { 8000000000000, 16000000000000, 24000000000000 };
 static const uint64_t usual_lines[] = { 10000000 / 8, 100000000 / 8, 1000000000 / 8 };
 
-/* "29 – 33 TB"; one end alone where both read alike. */
+/*
+ * "29 – 33 TB": two digits where they tell the ends apart, else three; rounded
+ * away from each other, so that it is never one number.
+ */
+static char *
+range_text(char buf[RANGE_MAX], double low, double high, const char *unit)
+{
+	int decimals = high < 10 ? 1 : 0;
+	double step = high < 10 ? 0.1 : 1;
+	uint64_t l = 0, h = 0;
+
+	for (int digits = 2; digits <= 3; digits++) {
+		l = (uint64_t)(low / step);
+		h = (uint64_t)(high / step);
+		h += (double)h * step < high;
+		if (h > l || digits == 3)
+			break;
+		step /= 10;
+		decimals++;
+	}
+	if (h == l)
+		h++;
+	(void)snprintf(buf, RANGE_MAX, "%.*f – %.*f %s", decimals, (double)l * step, decimals, (double)h * step, unit);
+	return buf;
+}
+
 static char *
 range_size(char buf[RANGE_MAX], const struct plan_range *r)
 {
-	char low[HUMAN_MAX], high[HUMAN_MAX], *blank;
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+	double low = (double)r->low, high = (double)r->high;
+	size_t u = 0;
 
-	(void)human_size(low, r->low);
-	(void)human_size(high, r->high);
-	if (strcmp(low, high) == 0) {
-		(void)snprintf(buf, RANGE_MAX, "about %s", low);
-		return buf;
+	for (; high >= 1000 && u + 1 < sizeof(units) / sizeof(units[0]); u++) {
+		low /= 1000;
+		high /= 1000;
 	}
-	blank = strchr(low, ' ');
-	if (blank != NULL && strchr(high, ' ') != NULL && strcmp(blank, strchr(high, ' ')) == 0)
-		*blank = '\0';		/* the unit once */
-	(void)snprintf(buf, RANGE_MAX, "%s – %s", low, high);
-	return buf;
+	return range_text(buf, low, high, units[u]);
 }
 
 static char *
 range_time(char buf[RANGE_MAX], double low_ns, double high_ns)
 {
-	const double most = 9e18;	/* of an int64_t; some 290 years */
-	char low[HUMAN_MAX], high[HUMAN_MAX], *blank;
+	static const struct {
+		double most, unit;
+		const char *name;
+	} units[] = { { 2 * HOUR_NS, HOUR_NS / 60, "min" }, { 2 * DAY_NS, HOUR_NS, "h" }, { 800 * DAY_NS, DAY_NS, "days" },
+	    { 1e300, 365.25 * DAY_NS, "years" } };
+	size_t u = 0;
 
-	(void)human_duration(low, (int64_t)(low_ns < most ? low_ns : most));
-	(void)human_duration(high, (int64_t)(high_ns < most ? high_ns : most));
-	if (strcmp(low, high) == 0) {
-		(void)snprintf(buf, RANGE_MAX, "about %s", low);
+	if (high_ns < HOUR_NS / 60) {
+		(void)snprintf(buf, RANGE_MAX, "under a minute");
 		return buf;
 	}
-	blank = strchr(low, ' ');
-	if (blank != NULL && strchr(high, ' ') != NULL && strcmp(blank, strchr(high, ' ')) == 0)
-		*blank = '\0';
-	(void)snprintf(buf, RANGE_MAX, "%s – %s", low, high);
-	return buf;
+	while (high_ns > units[u].most)
+		u++;
+	return range_text(buf, low_ns / units[u].unit, high_ns / units[u].unit, units[u].name);
 }
 
 /* "20 Mbit/s", "1,000 Mbit/s", "512 Kbit/s" */
