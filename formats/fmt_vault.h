@@ -88,6 +88,12 @@ enum record_type {
 	REC_PACK_QUARANTINED = 13,	/* body: rec_damage */
 	REC_CUSTODY = 14,		/* body: custody record, encoded */
 	REC_CLOCK = 15,			/* body: rec_note */
+	REC_PARCEL = 16,		/* body: rec_parcel (fmt_parcel.h) */
+	REC_LOST = 17,			/* body: rec_image */
+	REC_CANCELLED = 18,		/* body: rec_image */
+	REC_REOPENED = 19,		/* body: rec_image */
+	REC_RELEASED = 20,		/* body: rec_parcel: how the disks go back */
+	REC_WIPED = 21,			/* body: rec_wiped */
 	REC_DISK_RECEIVED = 22,		/* body: rec_received */
 	REC_DISK_REFUSED = 23,		/* body: rec_refused */
 	REC_RECEIPT = 24,		/* body: receipt, encoded */

@@ -78,7 +78,7 @@ list_print(struct listing *l, size_t which, const char *file, struct err *e)
 		return -1;
 	if (l->rows == 0)
 		out_text("none\n");
-	if (file != NULL && gap_list_write(l, file, e) != 0)
+	if (file != NULL && lists[which].list == list_gaps && gap_list_write(l, file, e) != 0)
 		return -1;
 	j = out_object("summary");
 	out_str(j, "list", lists[which].name);
@@ -93,10 +93,10 @@ import_list(struct args *a, struct err *e)
 	const char *machine = NULL, *image = NULL, *out = NULL;
 	int expected = 0, used, rc;
 	const struct opt opts[] = {
-		{ "expected", 0, OPT_FLAG, &expected, NULL, "of disks: those that have not come yet" },
+		{ "expected", 0, OPT_FLAG, &expected, NULL, "of disks and images: those that have not come yet, and their parcels" },
 		{ "machine", 0, OPT_STR, &machine, "M", "of gaps: those of this machine" },
-		{ "image", 0, OPT_STR, &image, "IMAGE", "of gaps: those of this image" },
-		{ "out", 0, OPT_STR, &out, "FILE", "of gaps: write the signed list of what is missing, for the machine" },
+		{ "image", 0, OPT_STR, &image, "IMAGE", "of gaps and custody: those of this image" },
+		{ "out", 0, OPT_STR, &out, "FILE", "of gaps: write the signed list of what is missing, for the machine; of custody: write the log" },
 		{ NULL, 0, 0, NULL, NULL, NULL }
 	};
 	const char *path;
@@ -113,10 +113,12 @@ import_list(struct args *a, struct err *e)
 		    "credentials");
 	if (list_find(a->operands[used], &which, e) != 0 || (out != NULL && new_file_check(out, e) != 0))
 		return -1;
-	if ((machine != NULL || image != NULL || out != NULL) && lists[which].list != list_gaps)
-		return err_set(e, ERR_USAGE, "--machine, --image and --out are for gaps");
-	if ((v = vault_open(path, out != NULL ? 0 : VAULT_NO_KEY, e)) == NULL)
+	if ((machine != NULL && lists[which].list != list_gaps) ||
+	    ((image != NULL || out != NULL) && lists[which].list != list_gaps && lists[which].list != list_custody))
+		return err_set(e, ERR_USAGE, "--machine is for gaps, --image and --out for gaps and custody");
+	if ((v = vault_open(path, out != NULL && lists[which].list == list_gaps ? 0 : VAULT_NO_KEY, e)) == NULL)
 		return -1;
+	l.file = out;
 	l.v = v;
 	l.expected = expected;
 	rc = listing_limit(&l, machine, image, e) == 0 ? list_print(&l, which, out, e) : -1;

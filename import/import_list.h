@@ -10,14 +10,17 @@ struct vault;
 
 struct listing {
 	struct vault *v;
-	int expected;		/* of disks: those only that have not come */
-	int has_machine, has_image;	/* of gaps: those only of this one */
+	int expected;		/* of disks and images: those only that have not come */
+	int has_machine, has_image;	/* of gaps and custody: those only of this one */
 	uint8_t machine_id[16], image_id[16];
+	const char *file;		/* where the list is written to; NULL: nowhere */
 	uint64_t rows;
 };
 
 int list_machines(struct listing *l, struct err *e);
 int list_images(struct listing *l, struct err *e);
+/* import_list_parcels.c: images that are on their way, and where. */
+int list_expected(struct listing *l, struct err *e);
 int list_disks(struct listing *l, struct err *e);
 int list_snapshots(struct listing *l, struct err *e);
 int list_gaps(struct listing *l, struct err *e);

@@ -4,13 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/human.h"
 #include "common/base/out.h"
 #include "common/base/text.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
+#include "common/flow/new_file.h"
 #include "common/flow/vault.h"
+#include "formats/custody_log.h"
 #include "import/import_list.h"
 
 #define SECOND	INT64_C(1000000000)
@@ -66,7 +69,8 @@ custody_row(struct listing *l, const struct record *r)
 	struct custody c;
 	struct out *j;
 
-	if (schema_decode(&custody_schema, &c, r->body.p, r->body.len) != FMT_OK)
+	if (schema_decode(&custody_schema, &c, r->body.p, r->body.len) != FMT_OK ||
+	    (l->has_image && memcmp(c.image_id, l->image_id, ID_LEN) != 0))
 		return;
 	disk_name(l, c.image_id, c.disk, disk);
 	if (l->rows++ == 0)
@@ -108,8 +112,46 @@ list_jobs(struct listing *l, struct err *e)
 	return records_each(l, REC_DISK_INGESTED, job_row, e);
 }
 
+/* One row of a log file (formats/custody_log.h). */
+static void
+log_add(struct listing *l, const struct record *r, struct buf *log)
+{
+	struct custody c;
+
+	if (r->type != REC_CUSTODY || schema_decode(&custody_schema, &c, r->body.p, r->body.len) != FMT_OK ||
+	    (l->has_image && memcmp(c.image_id, l->image_id, ID_LEN) != 0))
+		return;
+	buf_u32(log, r->body.len);
+	buf_add(log, r->body.p, r->body.len);
+}
+
+/* This vault's half of the log, for samara-verify custody. */
+static int
+custody_write(struct listing *l, struct err *e)
+{
+	uint8_t head[CUSTODY_LOG_HEAD_LEN], *bytes;
+	struct record r;
+	struct buf log;
+	size_t len;
+	int rc;
+
+	buf_init(&log);
+	custody_log_head_encode(head);
+	buf_add(&log, head, sizeof(head));
+	for (uint64_t n = 1; (rc = vault_record_read(l->v, n, &r, &bytes, &len, e)) == 0; n++) {
+		log_add(l, &r, &log);
+		free(bytes);
+	}
+	if (rc == 1 && (rc = buf_check(&log, e)) == 0)
+		rc = new_file_put(l->file, log.p, log.len, e);
+	buf_release(&log);
+	return rc;
+}
+
 int
 list_custody(struct listing *l, struct err *e)
 {
-	return records_each(l, REC_CUSTODY, custody_row, e);
+	if (records_each(l, REC_CUSTODY, custody_row, e) != 0)
+		return -1;
+	return l->file != NULL ? custody_write(l, e) : 0;
 }

@@ -83,6 +83,8 @@ image_row(void *arg, const void *row, struct err *e)
 int
 list_images(struct listing *l, struct err *e)
 {
+	if (l->expected)
+		return list_expected(l, e);
 	return catalog_each(l->v->catalog, &cat_images, 0, NULL, image_row, l, e);
 }
 

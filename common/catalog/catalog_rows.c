@@ -79,7 +79,14 @@ static const struct cat_col receipt_cols[] = {
 };
 const struct cat_table cat_receipts = TABLE("receipts", cat_receipt, 2, receipt_cols);
 
+static const struct cat_col parcel_cols[] = {
+	BYTES(cat_parcel, image_id), BYTES(cat_parcel, machine_id), TEXT(cat_parcel, short_name), TEXT(cat_parcel, machine_name),
+	TEXT(cat_parcel, carrier), TEXT(cat_parcel, tracking), I64(cat_parcel, shipped), I64(cat_parcel, arrives),
+	U32(cat_parcel, generation), I64(cat_parcel, time),
+};
+const struct cat_table cat_parcels = TABLE("parcels", cat_parcel, 1, parcel_cols);
+
 const struct cat_table *const cat_tables[] = {
 	&cat_machines, &cat_machine_keys, &cat_credentials, &cat_images, &cat_disks, &cat_refusals, &cat_snapshots, &cat_packs,
-	&cat_unstored, &cat_given_up, &cat_receipts, NULL
+	&cat_unstored, &cat_given_up, &cat_receipts, &cat_parcels, NULL
 };

@@ -108,6 +108,20 @@ struct cat_refusal {
 };
 extern const struct cat_table cat_refusals;
 
+/* A parcel that was announced: by a machine, or by somebody who typed it in. */
+struct cat_parcel {
+	uint8_t image_id[ID_LEN];
+	uint8_t machine_id[ID_LEN];
+	char short_name[SHORT_LEN + 1];
+	char machine_name[NAME_MAX_LEN + 1];
+	char carrier[TEXT_MAX_LEN + 1];
+	char tracking[TEXT_MAX_LEN + 1];
+	int64_t shipped, arrives;	/* seconds; 0: not known */
+	uint32_t generation;		/* of the machine's announcement; 0: typed in */
+	int64_t time;			/* when the vault was told, nanoseconds */
+};
+extern const struct cat_table cat_parcels;
+
 enum cat_snapshot_state { SNAPSHOT_UNKNOWN = 1, SNAPSHOT_WHOLE, SNAPSHOT_PENDING, SNAPSHOT_GAP, SNAPSHOT_PARTIAL };
 struct cat_snapshot {
 	uint8_t machine_id[ID_LEN];

@@ -20,8 +20,6 @@
 #include "formats/fmt_machine.h"
 #include "formats/fmt_snapshot.h"
 
-#define LEASE	(INT64_C(60) * 86400 * 1000000000)	/* a pledge's, on the slow clock */
-
 int
 apply_body(const struct record *r, const struct fmt_schema *s, void *value, struct err *e)
 {
@@ -275,7 +273,7 @@ apply_manifest(struct vault *v, const struct record *r, struct err *e)
 	memcpy(row.root, m.root, DIGEST_LEN);
 	row.disks = (uint32_t)list_count(m.disks, MANIFEST_DISK_LEN);
 	if (row.pledge_until == 0)
-		row.pledge_until = r->slow_clock + LEASE;
+		row.pledge_until = r->slow_clock + PLEDGE_LEASE;
 	if (manifest_disks(v, &m, r->time, e) != 0)
 		return -1;
 	return catalog_put(v->catalog, &cat_images, &row, e);
@@ -435,6 +433,17 @@ vault_apply(struct vault *v, const struct record *r, struct err *e)
 		return apply_key_copied(v, e);
 	case REC_CUSTODY:
 		return apply_custody(v, r, e);
+	case REC_PARCEL:
+		return apply_parcel(v, r, e);
+	case REC_LOST:
+	case REC_CANCELLED:
+		return apply_pledge_end(v, r, e);
+	case REC_REOPENED:
+		return apply_reopened(v, r, e);
+	case REC_RELEASED:
+		return apply_released(v, r, e);
+	case REC_WIPED:
+		return apply_wiped(v, r, e);
 	case REC_DISK_RECEIVED:
 		return apply_disk_received(v, r, e);
 	case REC_DISK_REFUSED:

@@ -20,6 +20,15 @@ int apply_image_row(struct vault *v, const uint8_t id[ID_LEN], const uint8_t mac
 /* Is it one of which nothing has come yet, or that nobody expected any more? */
 int apply_image_waits(const struct cat_image *row);
 
+#define PLEDGE_LEASE	(INT64_C(60) * 86400 * 1000000000)	/* a pledge's, on the slow clock */
+
+/* parcel_apply.c: a parcel was announced; an image was lost, cancelled, reopened or given back; a disk was wiped. */
+int apply_parcel(struct vault *v, const struct record *r, struct err *e);
+int apply_pledge_end(struct vault *v, const struct record *r, struct err *e);
+int apply_reopened(struct vault *v, const struct record *r, struct err *e);
+int apply_released(struct vault *v, const struct record *r, struct err *e);
+int apply_wiped(struct vault *v, const struct record *r, struct err *e);
+
 /* desk_apply.c: a disk was received, or refused. */
 int apply_disk_received(struct vault *v, const struct record *r, struct err *e);
 int apply_disk_refused(struct vault *v, const struct record *r, struct err *e);

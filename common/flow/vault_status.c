@@ -3,9 +3,12 @@
 
 #include "common/base/err.h"
 #include "common/base/human.h"
+#include "common/base/io.h"
 #include "common/base/text.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
+#include "common/flow/parcel.h"
+#include "common/flow/vault_fate.h"
 #include "common/flow/vault_status.h"
 #include "common/store/store.h"
 
@@ -114,6 +117,28 @@ look_image(void *arg, const void *row, struct err *e)
 	return 0;
 }
 
+/* A parcel that should have come, of which not all disks have. */
+static int
+look_parcel(void *arg, const void *row, struct err *e)
+{
+	char what[1600], words[PARCEL_WORDS_MAX], next[128];
+	const struct cat_parcel *p = row;
+	struct looking *l = arg;
+	int64_t late = parcel_days_late(p->arrives, io_now());
+	uint32_t out;
+	int rc;
+
+	if (late == 0 || (rc = vault_parcel_waits(l->v, p, &out, e)) == 0)
+		return 0;
+	if (rc < 0)
+		return -1;
+	(void)snprintf(what, sizeof(what), "image %s is %lld day%s late (%s)", p->short_name, (long long)late, late == 1 ? "" : "s",
+	    parcel_words(words, p->shipped, p->arrives, p->carrier, p->tracking));
+	(void)snprintf(next, sizeof(next), "ask the carrier; where it is lost: samara-import lost VAULT %s", p->short_name);
+	tell(l, "parcel", what, next, p->image_id, p->machine_id);
+	return 0;
+}
+
 static int
 look_snapshot(void *arg, const void *row, struct err *e)
 {
@@ -192,6 +217,7 @@ vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg
 		    "set the clock right, then samara-import clock VAULT --confirm", NULL, NULL);
 	if (catalog_each(v->catalog, &cat_machines, 0, NULL, look_machine, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_images, 0, NULL, look_image, &l, e) != 0 ||
+	    catalog_each(v->catalog, &cat_parcels, 0, NULL, look_parcel, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_snapshots, 0, NULL, look_snapshot, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_packs, 0, NULL, look_pack, &l, e) != 0)
 		return -1;

@@ -123,3 +123,130 @@ cp -R state/images/$dir/custody swapped
 cp swapped/00000003 swapped/00000002
 run swapped 4 samara-verify custody swapped
 run nolog 1 samara-verify custody src
+
+# --- the vault is told by mail
+
+run vault2 0 samara-import create other/vault --name dc-south
+sed '/^02 /s/[0-9a-h]/z/5' parcel2.txt >torn.txt
+run torn 4 samara-import expect vault torn.txt
+run notext 4 samara-import expect vault pass
+run nofile 1 samara-import expect vault nowhere
+run nothing2 2 samara-import expect vault
+run wrong 14 samara-import expect other/vault parcel2.txt
+run expect_dry 0 samara-import expect vault parcel2.txt -n
+run expect_none 0 samara-import list vault images --expected
+says expect_none.out '^none'
+run expect 0 samara-import expect vault parcel2.txt
+says expect.out 'not known to this vault yet'
+run older 16 samara-import expect vault parcel.txt
+run expected 0 samara-import list vault images --expected
+says expected.out "$image .*UPS 1Z999"
+run unseen 10 samara-import lost vault "$image"
+
+# The third image comes first and brings the machine with it.
+third=$(samara-seed images --json | python3 -c 'import json, sys
+print([o["image"] for o in map(json.loads, sys.stdin) if o.get("state") == "sealed"][0])')
+run ingest3 0 samara-import ingest vault disk3
+for command in lost cancel reopen "expect --tracking 77"; do
+	run here 16 samara-import ${command%% *} vault "$third" $(echo "$command" | sed 's/^[a-z]* *//')
+done
+run expect_known 0 samara-import expect vault parcel2.txt
+quiet expect_known.out 'not known'
+run expect_twice 0 samara-import expect vault parcel2.txt
+says expect_twice.out 'expected before'
+run shipped 0 samara-import list vault images
+says shipped.out "$image .*shipped"
+run baddate 2 samara-import expect vault "$image" --arrives tomorrow
+run typed 0 samara-import expect vault "$image" --arrives "$(date -u -d '-3 days' +%Y-%m-%d)"
+run late 0 samara-import list vault images --expected
+says late.out "$image .*UPS 1Z999; [23] days late"
+run attention 1 samara-import status vault
+says attention.out 'days late'
+
+# --- lost, cancelled, and it comes all the same
+
+run vlost 0 samara-import lost vault "$image" --reason 'the carrier says so'
+run vlost2 0 samara-import lost vault "$image"
+says vlost2.out 'lost before'
+run vnone 0 samara-import list vault images --expected
+says vnone.out '^none'
+run vcancel 0 samara-import cancel vault "$image"
+run vlost3 16 samara-import lost vault "$image"
+rc=0
+samara-import ingest vault disk1 >refused.out 2>refused.log || rc=$?
+[ "$rc" != 0 ] || fail "a disk of a cancelled image was taken in" refused.out refused.log
+run reopen 0 samara-import reopen vault "$image"
+run relost 0 samara-import lost vault "$image"
+run ingest 0 samara-import ingest vault disk1
+run whole 0 samara-import list vault images
+says whole.out "$image .*whole"
+
+# --- nothing is erased before the machine has answered
+
+run early 16 samara-import wipe vault disk1
+says early.log "do not erase $image-1"
+run early2 16 samara-import release vault "$image"
+run noreason 2 samara-import wipe vault disk1 --force
+run noreason2 2 samara-import release vault "$image" --force
+run nodisk 10 samara-import wipe vault nowhere
+run nothere 10 samara-import wipe vault src
+run strange 10 samara-import wipe vault disk2
+run south 14 samara-import wipe other/vault disk1
+run receipt 0 samara-import receipt vault "$image" --out receipt.txt
+run answer 0 samara-seed receipt receipt.txt --answer answer.txt
+run handoff 0 samara-import handoff vault answer.txt
+run protected 1 samara-seed status
+run toolate 16 samara-seed lost "$image"
+run toolate2 16 samara-seed ship "$image" --carrier DHL --tracking 5
+run toolate3 16 samara-import cancel vault "$image"
+
+# --- only the image's own files go, and the label last
+
+cp -R disk1 disk1.half
+rm -r disk1.half/samara/$dir/packs disk1.half/samara/$dir/index disk1.half/samara/$dir/index2
+echo mine >disk1/samara/$dir/notes.txt
+mkdir -p disk1/samara/$dir/custody
+echo mine >disk1/samara/$dir/custody/00000099
+echo mine >disk1/file.txt
+ln -s ../../../file.txt disk1/samara/$dir/keys/link
+run wipedry 0 samara-import wipe vault disk1 -n
+[ -e disk1/samara/$dir/packs/0000/00000000.pk ] || fail "a dry run deleted" wipedry.out
+run wipe 3 samara-import wipe vault disk1
+says wipe.out 'notes.txt'
+says wipe.out 'custody/00000099'
+says wipe.out 'keys/link'
+says wipe.out 'not overwritten'
+left=$(cd disk1 && find . ! -type d | sort | tr '\n' ' ')
+[ "$left" = "./file.txt ./samara/README.txt ./samara/$dir/custody/00000099 ./samara/$dir/keys/link ./samara/$dir/notes.txt " ] ||
+    fail "left: $left" wipe.out
+run wipe_again 10 samara-import wipe vault disk1
+run half_wiped 0 samara-import wipe vault disk1.half
+[ -z "$(ls disk1.half)" ] || fail "left of a disk that held nothing else: $(find disk1.half)" half_wiped.out
+run wiped 0 samara-import list vault disks
+says wiped.out "$image-1 *wiped"
+run release 0 samara-import release vault "$image" --carrier DHL --tracking 99
+run release2 0 samara-import release vault "$image"
+says release2.out 'went back before'
+run returned 0 samara-import list vault disks
+says returned.out "$image-1 *returned"
+run forced 3 sh -c "echo x >disk3/samara/$(echo "$third" | tr A-Z a-z)/x && samara-import wipe vault disk3 --force --reason 'asked by the customer'"
+
+# --- both halves of the log, and the catalog made anew
+
+run export 0 samara-import list vault custody --image "$image" --out vault.log
+run exported 1 samara-import list vault custody --out vault.log
+run both 0 samara-verify custody vault.log state/images/$dir
+says both.out 'vault .*wiped'
+says both.out 'vault .*returned'
+says both.out 'vault .*lost .*the carrier says so'
+says both.out 'machine .*shipped'
+run every 0 samara-import list vault custody --out all.log
+run allchecked 0 samara-verify custody all.log
+says allchecked.out 'override .*asked by the customer'
+answers() { for what in images disks custody 'images --expected'; do samara-import list vault $what --json; done; }
+answers >before.txt
+run rebuild 0 samara-import rebuild vault
+answers >after.txt
+cmp before.txt after.txt || fail "a rebuilt catalog answers otherwise" before.txt after.txt
+run checked 0 samara-verify vault vault --without-key
+echo "a parcel there and back: $(wc -l <both.out) lines of custody"

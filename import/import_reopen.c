@@ -1,0 +1,8 @@
+#include "import/import_commands.h"
+#include "import/import_fate.h"
+
+int
+import_reopen(struct args *a, struct err *e)
+{
+	return import_fate(a, FATE_REOPENED, e);
+}
