@@ -103,13 +103,21 @@ verify_label_cmd(struct args *a, struct err *e)
 	const struct opt opts[] = { { 0 } };
 	int rc = args_parse(a, opts, e);
 	struct disk_mount m;
+	struct err mine;
 	char **names;
 	size_t n;
 
 	if (rc != 0)
 		return rc == 1 ? 0 : -1;
-	if (args_operands(a, 1, 1, e) != 0 || disk_mount_open(a->operands[0], 0, NULL, &m, e) != 0)
+	if (args_operands(a, 1, 1, e) != 0)
 		return -1;
+	err_clear(&mine);
+	if (disk_mount_open(a->operands[0], 0, NULL, &m, &mine) != 0) {
+		if (mine.code == ERR_NOT_FOUND)
+			return err_set(e, ERR_NO_IMAGE, "there is no disk at %s", a->operands[0]);
+		*e = mine;
+		return -1;
+	}
 	if (image_list(m.fd, &names, &n, e) != 0) {
 		(void)disk_mount_close(&m, NULL);
 		return err_during(e, "%s", a->operands[0]);

@@ -172,7 +172,7 @@ look_pack(void *arg, const void *row, struct err *e)
 	l->s->bytes += (uint64_t)p->len;
 	if (p->state == PACK_DAMAGED) {
 		(void)snprintf(what, sizeof(what), "pack %s.%u in the vault is damaged", human_id(id, p->id), p->copy);
-		tell(l, "damage", what, "see samara-import list gaps for what that costs", NULL, NULL);
+		tell(l, "damage", what, "see samara-import list gaps for what is missing by it; a disk that has it heals it when it is taken in again", NULL, NULL);
 	}
 	return 0;
 }

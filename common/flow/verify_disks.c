@@ -258,6 +258,22 @@ disk_open(struct disks *d, int fd, const char *path, struct err *e)
 	return rc;
 }
 
+/* The disk that ${path} names. */
+static int
+mount_find(const char *path, struct disk_mount *m, struct err *e)
+{
+	struct err mine;
+
+	err_clear(&mine);
+	if (disk_mount_open(path, 0, NULL, m, &mine) == 0)
+		return 0;
+	if (mine.code == ERR_NOT_FOUND)
+		return err_set(e, ERR_NO_IMAGE, "there is no disk at %s", path);
+	if (e != NULL)
+		*e = mine;
+	return -1;
+}
+
 /* Open all disks and the images on them; devices stay mounted until disks_release. */
 static int
 disks_open(struct disks *d, const char *const *paths, size_t n, struct err *e)
@@ -267,7 +283,7 @@ disks_open(struct disks *d, const char *const *paths, size_t n, struct err *e)
 	for (; d->nmounts < n; d->nmounts++) {
 		struct disk_mount *m = &d->mount[d->nmounts];
 
-		if (disk_mount_open(paths[d->nmounts], 0, NULL, m, e) != 0)
+		if (mount_find(paths[d->nmounts], m, e) != 0)
 			return -1;
 		d->dir[d->nmounts] = m->path;
 	}

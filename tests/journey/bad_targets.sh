@@ -125,6 +125,8 @@ refused 10 S-1401 'no vault' samara-verify vault file
 refused 14 S-1106 'not a mounted' samara-import ingest file disk
 refused 10 S-1201 'image' samara-import ingest vault src
 refused 10 S-1201 'image' samara-verify disk src
+refused 10 S-1201 'there is no disk at' samara-verify disk nowhere
+refused 10 S-1201 'there is no disk at' samara-verify label nowhere
 refused 10 S-1401 'vault' samara-verify vault src
 refused 10 S-1202 'snapshot' samara-seed restore 0123abcd --from disk --to back
 refused 1 S-1107 'not empty' samara-seed restore "latest:files:$WORK/src" --from disk --to src
