@@ -13,7 +13,7 @@
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/new_file.h"
 #include "common/flow/vault.h"
-#include "formats/custody_log.h"
+#include "formats/fmt_custody_log.h"
 #include "import/import_list.h"
 
 #define SECOND	INT64_C(1000000000)
@@ -112,7 +112,7 @@ list_jobs(struct listing *l, struct err *e)
 	return records_each(l, REC_DISK_INGESTED, job_row, e);
 }
 
-/* One row of a log file (formats/custody_log.h). */
+/* One row of a log file (formats/fmt_custody_log.h). */
 static void
 log_add(struct listing *l, const struct record *r, struct buf *log)
 {

@@ -9,7 +9,7 @@
 #include "common/check/finding.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/sign.h"
-#include "formats/custody_log.h"
+#include "formats/fmt_custody_log.h"
 
 #define RECORDS_MAX	1000000u	/* what a reader accepts */
 

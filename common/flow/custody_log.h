@@ -32,7 +32,7 @@ int custody_log_add(struct custody_log *l, struct findings *found, const void *b
 
 /**
  * custody_log_read(l, found, path, e):
- * Take what stands at ${path}: a log (custody_log.h in formats/), a single
+ * Take what stands at ${path}: a log (fmt_custody_log.h), a single
  * record, a directory of records (one with a directory custody/ in it will
  * do), a disk with all its images, a machine's state directory.  0; -1 with
  * ${e}: ERR_NOT_FOUND where there is no log, ERR_FORMAT where it is something

@@ -10,7 +10,7 @@
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
 #include "common/flow/custody_log.h"
-#include "formats/custody_log.h"
+#include "formats/fmt_custody_log.h"
 
 #define WHERE_LEN	4352
 #define NAME_LEN	8	/* of a record's file: its number in digits */

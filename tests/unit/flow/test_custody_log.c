@@ -17,7 +17,7 @@
 #include "common/crypto/hash.h"
 #include "common/crypto/sign.h"
 #include "common/flow/custody_log.h"
-#include "formats/custody_log.h"
+#include "formats/fmt_custody_log.h"
 
 #define MACHINE	1
 #define VAULT	2

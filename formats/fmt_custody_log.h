@@ -1,5 +1,5 @@
-#ifndef SAMARA_FORMATS_CUSTODY_LOG_H
-#define SAMARA_FORMATS_CUSTODY_LOG_H
+#ifndef SAMARA_FORMATS_FMT_CUSTODY_LOG_H
+#define SAMARA_FORMATS_FMT_CUSTODY_LOG_H
 
 /*
  * A custody log as one file, to be handed on: custody records (fmt_vault.h) of

@@ -1,4 +1,4 @@
-#include "formats/custody_log.h"
+#include "formats/fmt_custody_log.h"
 
 static const char log_magic[8] = { 'S', 'A', 'M', 'C', 'L', 'O', 'G', '\n' };
 
