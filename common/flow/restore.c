@@ -199,6 +199,7 @@ restore_go(struct restore_job *j, struct restorer *w, const char *only, struct e
 
 	if (target_open(j, &po.overwrite, &po.tag, e) != 0)
 		return -1;
+	po.empty = j->empty;
 	if ((j->place = place_new(j->target, &po, e)) == NULL)
 		return -1;
 	notes_init(&j->link_notes, j->target);

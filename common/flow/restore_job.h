@@ -4,6 +4,7 @@
 /* What the parts of a restore share: restore.c, restore_walk.c, restore_work.c, restore_target.c. */
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
@@ -19,6 +20,7 @@ struct restore_job {
 	struct restore_report *r;
 	struct open_snapshot snap;
 	int target;			/* descriptor */
+	bool empty;			/* it was, when we came */
 	struct place *place;		/* NULL: dry run */
 	struct queue *queue;		/* of struct restore_unit */
 	struct links *links;

@@ -30,6 +30,15 @@ note_text(const struct restore_job *j, char out[NOTE_MAX])
 	    text_safe(root, sizeof(root), j->opt->root, strlen(j->opt->root)));
 }
 
+/* A name for the meantime that our note had when a run was killed: it goes, and counts as nothing. */
+static bool
+is_half_a_note(const struct restore_job *j, const char *name)
+{
+	static const char begins[] = "." NOTE_NAME ".tmp-";
+
+	return strncmp(name, begins, sizeof(begins) - 1) == 0 && io->unlinkat(j->target, name, 0) == 0;
+}
+
 /* 1 if nothing but what a new file system has is in the target, 0 if not, -1. */
 static int
 target_is_empty(const struct restore_job *j, struct err *e)
@@ -45,8 +54,9 @@ target_is_empty(const struct restore_job *j, struct err *e)
 		(void)io->close(fd);
 		return -1;
 	}
-	while (empty && (de = io->readdir(d)) != NULL)
-		empty = strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 || strcmp(de->d_name, "lost+found") == 0;
+	while ((de = io->readdir(d)) != NULL)
+		empty &= strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 || strcmp(de->d_name, "lost+found") == 0 ||
+		    is_half_a_note(j, de->d_name);
 	(void)io->closedir(d);
 	return empty;
 }
@@ -78,6 +88,7 @@ target_judge(struct restore_job *j, const char *note, struct err *e)
 
 	if (empty == -1)
 		return -1;
+	j->empty = empty == 1;
 	j->r->resumed = !empty && note_look(j, note) == NOTE_OURS;
 	if (empty || j->r->resumed || j->opt->overwrite >= 0)
 		return 0;

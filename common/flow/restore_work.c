@@ -180,7 +180,7 @@ restore_file(struct restorer *w, struct place_dir *d, struct fmt_view dir, const
 			place_file_abandon(g.file);
 			goto fail;
 		}
-		if ((missed = place_file_commit(g.file, &en, &w->meta, &res, &id, &own)) == -1)
+		if ((missed = place_file_commit(g.file, &en, &w->meta, &res, en.nlink > 1 ? &id : NULL, &own)) == -1)
 			goto fail;
 	}
 	file_count(w, d, dir, given, res, missed, &id);
@@ -211,7 +211,7 @@ restore_big_drop(struct restorer *w, struct restore_big *b)
 			place_file_abandon(b->file);
 			missed = -1;
 		} else {
-			missed = place_file_commit(b->file, &en, &w->meta, &res, &id, &own);
+			missed = place_file_commit(b->file, &en, &w->meta, &res, en.nlink > 1 ? &id : NULL, &own);
 		}
 		if (missed == -1)
 			restore_failed(w->j, dir, b->en.name, &own);

@@ -181,13 +181,13 @@ remove_others(struct target *t)
 }
 
 static void
-apply_xattrs(struct target *t)
+apply_xattrs(struct target *t, const struct meta_options *opt)
 {
 	struct rd r = { .p = t->en->xattrs.p, .left = t->en->xattrs.len };
 	char text[XATTR_NAME_MAX_LEN + 1];
 	struct fmt_view name, value;
 
-	if (t->en->type != ENTRY_SYMLINK)
+	if (t->en->type != ENTRY_SYMLINK && (opt == NULL || !opt->bare))
 		remove_others(t);
 	while (r.left > 0 && xattr_next(&r, &name, &value) == FMT_OK) {
 		memcpy(text, name.p, name.len);
@@ -277,7 +277,7 @@ meta_apply(int fd, int dirfd, const char *name, const struct entry *en,
 	if (en->xattrs.len > 0 && en->type != ENTRY_SYMLINK && (t.st.st_mode & need) != need)
 		(void)target_chmod(&t, (t.st.st_mode & 0777) | need);
 	owned = apply_owner(&t, opt);
-	apply_xattrs(&t);
+	apply_xattrs(&t, opt);
 	apply_mode(&t, owned);
 	apply_times(&t, dirfd, name);
 	if (t.is_path)

@@ -3,6 +3,7 @@
 
 /* What a file-system object carries besides its content: read, and put back. */
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "formats/fmt_listing.h"
@@ -67,6 +68,7 @@ void meta_report_add(struct meta_report *r, const struct meta_report *more);
 
 struct meta_options {
 	struct owner_names *by_name;	/* not NULL: owners by name where the name is known here */
+	bool bare;			/* the object is new and inherited no attributes: there are none to remove */
 };
 
 /**

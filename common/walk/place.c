@@ -16,6 +16,13 @@ struct place {
 	struct notes dirs, symlinks;
 };
 
+/* Whether new files get an ACL from the target; directories made in it hand on what they got. */
+static bool
+target_inherits(int dirfd)
+{
+	return io->fgetxattr(dirfd, "system.posix_acl_default", NULL, 0) != -1 || (errno != ENODATA && errno != ENOTSUP);
+}
+
 struct place *
 place_new(int dirfd, const struct place_options *opt, struct err *e)
 {
@@ -26,6 +33,7 @@ place_new(int dirfd, const struct place_options *opt, struct err *e)
 		return NULL;
 	}
 	p->opt = *opt;
+	p->opt.inherits = target_inherits(dirfd);
 	notes_init(&p->dirs, dirfd);
 	notes_init(&p->symlinks, dirfd);
 	if (chain_init(&p->at, dirfd, &p->opt, e) != 0 || chain_init(&p->other, dirfd, &p->opt, e) != 0) {

@@ -6,9 +6,12 @@
  * and whoever changes the tree meanwhile: every step is one name below an open
  * directory, no symlink is followed, and symlinks of the listing are made
  * last.  A final name is whole: content and attributes are complete under a
- * temporary name (".samara-" and hex digits) first.  Nothing is synced here; a
- * power cut leaves what the file system makes of that, and the same restore
- * again finds out what is missing.
+ * temporary name (".samara-" and hex digits) first.  Only in directories that
+ * this run made, where it may replace what it finds, a file has its name from
+ * the start and its times last, so that the same restore again writes anew
+ * what was not finished.  Nothing is synced here; a power cut leaves what the
+ * file system makes of that, and the same restore again finds out what is
+ * missing.
  */
 
 #include <sys/types.h>
@@ -46,6 +49,7 @@ struct place_options {
 	enum place_overwrite overwrite;
 	uint64_t tag;		/* in temporary names: the same for every run of one restore */
 	bool empty;		/* the target was seen to be empty: no need to look for what is there */
+	bool inherits;		/* set by place_new: what is made in the target gets attributes from it */
 	struct meta_options meta;
 };
 

@@ -14,6 +14,7 @@ struct place_file {
 	int fd;
 	int direct;		/* the same file, past the cache; -1: not to be had */
 	uint64_t end;		/* behind the last byte written; atomic */
+	bool named;		/* has its final name from the start */
 	char temp[TEMP_NAME_LEN];
 	char name[NAME_LEN_MAX + 1];
 };
@@ -30,6 +31,28 @@ temp_open(const struct place_dir *d, const char *temp)
 			break;
 	}
 	return fd;
+}
+
+/*
+ * In a directory that this run made nothing is in the way, and nobody takes a
+ * file for whole before its times are set, which comes last: the next run of
+ * this restore would write it anew.  So it needs no name for the meantime,
+ * unless that next run leaves alone what it finds.
+ */
+static int
+file_open(struct place_file *f, struct place_dir *d)
+{
+	f->named = d->fresh && d->opt->overwrite != PLACE_NEVER;
+	if (f->named && (f->fd = beneath_open(d->fd, f->name, O_WRONLY | O_CREAT | O_EXCL, 0600)) == -1) {
+		if (errno != EEXIST)
+			return -1;
+		f->named = false;	/* a listing that names it twice, or somebody else */
+	}
+	if (f->fd == -1) {
+		object_temp(d, f->name, f->temp);
+		f->fd = temp_open(d, f->temp);
+	}
+	return f->fd;
 }
 
 /* What is there has the right content; owner and mode may have been left behind. */
@@ -65,8 +88,7 @@ place_file_begin(struct place_dir *d, const struct entry *en, struct place_file 
 		free(new);
 		return 0;
 	}
-	object_temp(d, new->name, new->temp);
-	if ((new->fd = temp_open(d, new->temp)) == -1) {
+	if (file_open(new, d) == -1) {
 		(void)err_errno(e, "make %s", text_safe(safe, sizeof(safe), new->name, strlen(new->name)));
 		goto fail;
 	}
@@ -139,19 +161,23 @@ place_file_abandon(struct place_file *f)
 {
 	if (f == NULL)
 		return;
-	(void)io->unlinkat(f->dir->fd, f->temp, 0);
+	(void)io->unlinkat(f->dir->fd, f->named ? f->name : f->temp, 0);
 	file_free(f);
 }
 
-/* See that the temporary name still is this file: only it may get the final one. */
+/* See that a temporary name still is this file: only it may get the final one. */
 static int
 still_there(const struct place_file *f, struct place_id *id)
 {
 	struct stat own, named;
 
+	if (f->named && id == NULL)
+		return 0;
 	if (io->fstat(f->fd, &own) != 0 ||
-	    io->fstatat(f->dir->fd, f->temp, &named, AT_SYMLINK_NOFOLLOW) != 0)
+	    (!f->named && io->fstatat(f->dir->fd, f->temp, &named, AT_SYMLINK_NOFOLLOW) != 0))
 		return -1;
+	if (f->named)
+		named = own;
 	if (own.st_dev != named.st_dev || own.st_ino != named.st_ino) {
 		errno = ESTALE;
 		return -1;
@@ -165,16 +191,18 @@ int
 place_file_commit(struct place_file *f, const struct entry *en, struct meta_report *report,
     enum place_result *res, struct place_id *id, struct err *e)
 {
+	struct meta_options meta = f->dir->opt->meta;
 	char safe[600];
 	int missed, fd;
 
 	(void)text_safe(safe, sizeof(safe), f->name, strlen(f->name));
+	meta.bare = f->dir->fresh && !f->dir->opt->inherits;
 	*res = PLACE_DONE;
 	if (f->end != en->size && io->ftruncate(f->fd, (off_t)en->size) != 0) {
 		(void)err_errno(e, "give %s its size", safe);
 		goto fail;
 	}
-	if ((missed = meta_apply(f->fd, -1, f->name, en, &f->dir->opt->meta, report, e)) == -1)
+	if ((missed = meta_apply(f->fd, -1, f->name, en, &meta, report, e)) == -1)
 		goto fail;
 	if (still_there(f, id) != 0) {
 		(void)err_errno(e, "finish %s: its temporary name was taken away", safe);
@@ -186,7 +214,7 @@ place_file_commit(struct place_file *f, const struct entry *en, struct meta_repo
 		(void)err_errno(e, "finish %s", safe);
 		goto fail;
 	}
-	if (object_publish(f->dir, f->temp, f->name, res, e) != 0)
+	if (!f->named && object_publish(f->dir, f->temp, f->name, res, e) != 0)
 		missed = -1;
 	file_free(f);
 	return missed;

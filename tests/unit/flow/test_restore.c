@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "flow/read_back.h"
 
@@ -284,6 +285,124 @@ what_is_not_equal_is_named(void **state)
 	assert_int_equal(r.different, 2);	/* and the directory's time */
 }
 
+/* --- a restore that is killed --- */
+
+#define KILLED		7
+#define KILL_EVERY	(SAMARA_SANITIZED ? 97u : 23u)	/* steps from one kill to the next */
+
+static const struct io_ops *real;
+static unsigned steps_left;
+
+/* One step that changes the target: the last one that this process makes. */
+static void
+step(void)
+{
+	if (__atomic_sub_fetch(&steps_left, 1, __ATOMIC_RELAXED) == 0)
+		_exit(KILLED);
+}
+
+static int
+step_openat2(int dirfd, const char *path, const struct open_how *how)
+{
+	step();
+	return real->openat2(dirfd, path, how);
+}
+
+static ssize_t
+step_pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+	step();
+	/* Also in the middle of a write. */
+	if (n > 1 && __atomic_load_n(&steps_left, __ATOMIC_RELAXED) == 1)
+		n /= 2;
+	return real->pwrite(fd, buf, n, at);
+}
+
+static int
+step_fchmod(int fd, mode_t mode)
+{
+	step();
+	return real->fchmod(fd, mode);
+}
+
+static int
+step_utimensat(int dirfd, const char *path, const struct timespec t[2], int flags)
+{
+	step();
+	return real->utimensat(dirfd, path, t, flags);
+}
+
+static int
+step_ftruncate(int fd, off_t len)
+{
+	step();
+	return real->ftruncate(fd, len);
+}
+
+static int
+step_renameat2(int from, const char *old, int to, const char *new, unsigned flags)
+{
+	step();
+	return real->renameat2(from, old, to, new, flags);
+}
+
+/* Restore in a process that ends at its ${n}th step.  Whether it got that far. */
+static bool
+restore_killed(struct read_back *t, unsigned n)
+{
+	struct io_ops ops = *io;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid != -1);
+	if (pid == 0) {
+		real = io;
+		steps_left = n;
+		ops.openat2 = step_openat2;
+		ops.pwrite = step_pwrite;
+		ops.fchmod = step_fchmod;
+		ops.utimensat = step_utimensat;
+		ops.ftruncate = step_ftruncate;
+		ops.renameat2 = step_renameat2;
+		(void)io_use(&ops);
+		_exit(read_back_restore(t, NULL) == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == KILLED || WEXITSTATUS(status) == 0));
+	return WEXITSTATUS(status) == KILLED;
+}
+
+static void
+target_remove(const struct read_back *t)
+{
+	char command[200];
+
+	(void)snprintf(command, sizeof(command), "chmod -R u+rwx %s && rm -rf %s", t->to, t->to);
+	assert_int_equal(system(command), 0);
+}
+
+static void
+whenever_it_is_killed_the_same_again_completes_it(void **state)
+{
+	struct read_back *t = *state;
+	struct against_result r;
+	unsigned kills = 0;
+
+#ifdef __SANITIZE_THREAD__
+	skip();		/* it allows no threads in a child */
+#endif
+	assert_int_equal(read_back_open(t), 0);
+	for (unsigned n = 1; restore_killed(t, n); n += KILL_EVERY) {
+		kills++;
+		if (read_back_restore(t, NULL) != 0)
+			fail_msg("killed at step %u: %s", n, t->e.msg);
+		if (read_back_compare(t, "/", t->to, &r) != 0)
+			fail_msg("killed at step %u: %s", n, t->last);
+		target_remove(t);
+	}
+	assert_true(kills > 5);
+}
+
 int
 main(void)
 {
@@ -300,6 +419,7 @@ main(void)
 		T(packs_under_each_others_names_are_found_by_what_they_hold),
 		T(a_disk_without_index_is_read_by_its_packs),
 		T(what_is_not_equal_is_named),
+		T(whenever_it_is_killed_the_same_again_completes_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,6 +252,100 @@ nothing_has_a_final_name_before_it_is_whole(void **state)
 	tree_remove(&s.t);
 }
 
+/* A place in a target that was seen to be empty. */
+static void
+site_open_empty(struct site *s, enum place_overwrite overwrite)
+{
+	struct place_options opt = { .overwrite = overwrite, .tag = 9, .empty = true };
+	struct err e;
+
+	err_clear(&e);
+	s->p = place_new(s->t.fd, &opt, &e);
+	assert_non_null(s->p);
+}
+
+static void
+in_a_directory_made_by_this_run_a_file_unfinished_is_written_anew(void **state)
+{
+	struct site s = { 0 };
+	struct entry en = entry_make(ENTRY_FILE, "f");
+	struct place_dir *d;
+	struct place_file *f, *twice;
+	enum place_result res;
+
+	(void)state;
+	tree_make(&s.t);
+	site_open_empty(&s, PLACE_IF_DIFFERENT);
+	d = place_dir_hold(s.p);
+	en.size = 5;
+	assert_int_equal(place_file_begin(d, &en, &f, &res, NULL, &s.report, NULL), 0);
+	assert_int_equal(place_file_write(f, "wrong", 5, 0, NULL), 0);
+	assert_int_equal(stat_of(&s, "f").st_size, 5);
+	/* A listing that names it twice does not write into it. */
+	assert_int_equal(place_file_begin(d, &en, &twice, &res, NULL, &s.report, NULL), 0);
+	assert_int_equal(place_file_write(twice, "other", 5, 0, NULL), 0);
+	expect_file(&s, "f", "wrong");
+	place_file_abandon(twice);
+	expect_file(&s, "f", "wrong");
+	/* Killed here: all bytes, but not its times.  The next run does not find an empty target. */
+	place_dir_release(d);
+	site_close(&s);
+	site_open(&s, PLACE_IF_DIFFERENT);
+	assert_int_equal(put_file(&s, "f", "right", NULL), PLACE_DONE);
+	site_close(&s);
+	expect_file(&s, "f", "right");
+	place_file_abandon(f);		/* gives back what the killed run held */
+	tree_remove(&s.t);
+}
+
+static void
+under_never_a_file_has_no_name_before_it_is_whole_in_any_directory(void **state)
+{
+	struct site s = { 0 };
+	struct entry en = entry_make(ENTRY_FILE, "f");
+	struct place_dir *d;
+	struct place_file *f;
+	enum place_result res;
+	struct stat st;
+
+	(void)state;
+	tree_make(&s.t);
+	site_open_empty(&s, PLACE_NEVER);
+	d = place_dir_hold(s.p);
+	assert_int_equal(place_file_begin(d, &en, &f, &res, NULL, &s.report, NULL), 0);
+	assert_int_equal(fstatat(s.t.fd, "f", &st, AT_SYMLINK_NOFOLLOW), -1);
+	assert_int_equal(place_file_commit(f, &en, &s.report, &res, NULL, NULL), 0);
+	assert_int_equal(fstatat(s.t.fd, "f", &st, AT_SYMLINK_NOFOLLOW), 0);
+	place_dir_release(d);
+	site_close(&s);
+	tree_remove(&s.t);
+}
+
+static void
+what_a_file_inherits_from_the_target_is_taken_away(void **state)
+{
+	/* Version 2: user::rwx user:1:rwx group::r-x mask::rwx other::--- */
+	static const uint8_t acl[] = { 2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 7, 0, 1, 0, 0, 0,
+		4, 0, 5, 0, 255, 255, 255, 255, 16, 0, 7, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255 };
+	struct site s = { 0 };
+	char path[200];
+
+	(void)state;
+	tree_make(&s.t);
+	if (fsetxattr(s.t.fd, "system.posix_acl_default", acl, sizeof(acl), 0) != 0) {
+		tree_remove(&s.t);
+		skip();		/* not on this file system */
+	}
+	site_open_empty(&s, PLACE_IF_DIFFERENT);
+	assert_int_equal(place_enter(s.p, view_of("/a/b", 4), NULL), 0);
+	assert_int_equal(put_file(&s, "f", "12345", NULL), PLACE_DONE);
+	site_close(&s);
+	(void)snprintf(path, sizeof(path), "%s/a/b/f", s.t.path);
+	assert_int_equal(getxattr(path, "system.posix_acl_access", NULL, 0), -1);
+	assert_int_equal(errno, ENODATA);
+	tree_remove(&s.t);
+}
+
 static void
 the_same_restore_again_writes_only_what_differs(void **state)
 {
@@ -532,6 +626,9 @@ main(void)
 		cmocka_unit_test(a_tree_of_every_type_comes_back_with_its_attributes),
 		cmocka_unit_test(holes_stay_holes_and_the_size_is_exact),
 		cmocka_unit_test(nothing_has_a_final_name_before_it_is_whole),
+		cmocka_unit_test(in_a_directory_made_by_this_run_a_file_unfinished_is_written_anew),
+		cmocka_unit_test(under_never_a_file_has_no_name_before_it_is_whole_in_any_directory),
+		cmocka_unit_test(what_a_file_inherits_from_the_target_is_taken_away),
 		cmocka_unit_test(the_same_restore_again_writes_only_what_differs),
 		cmocka_unit_test(never_leaves_everything_alone_and_always_replaces_all_but_directories),
 		cmocka_unit_test(a_symlink_in_the_way_of_a_directory_is_refused_or_replaced_but_never_followed),

@@ -331,7 +331,7 @@ random_step(struct listing *l)
 static void
 restore_one(struct world *w, unsigned i)
 {
-	struct place_options opt = { .overwrite = (enum place_overwrite)random_below(3), .tag = TAG };
+	struct place_options opt = { .overwrite = (enum place_overwrite)random_below(3), .tag = TAG, .empty = random_below(2) == 0 };
 	struct listing l = { .w = w };
 	struct err e;
 
