@@ -178,10 +178,11 @@ member_give(struct run *u, const struct parity_member *x, uint32_t i, int known,
 {
 	struct repaired p = { .number = x->number, .file_len = x->file_len, .bytes = u->out, .len = x->file_len };
 	char why[WHY_MAX] = "";
-	uint32_t made, missing = repair_group_make(u->g, u->r->d, i, u->out, &made);
+	uint32_t had, missing = repair_group_make(u->g, u->r->d, i, u->out, &had);
 
 	memcpy(p.id, x->id, DIGEST_LEN);
 	p.why = why;
+	p.empty = had == 0;
 	p.whole = repair_is_pack(u->r->d, x, u->out, x->file_len);
 	if (!known && !p.whole)
 		(void)snprintf(why, sizeof(why), "no table of its parity can be read");

@@ -23,6 +23,7 @@ struct repaired {
 	uint8_t id[DIGEST_LEN];
 	uint8_t *bytes;			/* all that could be had of it, zeros for the rest; until the call returns */
 	size_t len;
+	int empty;			/* nothing could be had */
 	int whole;			/* it is the pack: length, signed table and the digest of every frame agree */
 	const char *why;		/* what is wrong, where it is not whole; else "" */
 };

@@ -184,7 +184,7 @@ pack_repaired(void *arg, const struct repaired *p, struct err *e)
 
 	c->r->repaired += p->whole != 0;
 	c->r->lost += !p->whole;
-	return pack_put(c, p->number, p->bytes, p->len, e);
+	return p->empty ? 0 : pack_put(c, p->number, p->bytes, p->len, e);
 }
 
 /* --- parity --- */

@@ -258,24 +258,25 @@ place_of(const struct repair_group *g, uint32_t row, uint32_t i)
 }
 
 uint32_t
-repair_group_make(struct repair_group *g, const struct image_dir *d, uint32_t i, uint8_t *out, uint32_t *made)
+repair_group_make(struct repair_group *g, const struct image_dir *d, uint32_t i, uint8_t *out, uint32_t *had)
 {
 	uint32_t rows = rows_of(g, i), missing = 0;
 	int fd = pack_open(d, g->members[i].number);
 
-	*made = 0;
+	*had = rows;
 	for (uint32_t row = 0; row < rows; row++) {
 		uint8_t *at = out + (size_t)row * SHARD;
 		enum shard_state s = *state_at(g, row, i);
 
 		if (s == SHARD_MADE) {
 			memcpy(at, parity_shard(g->code, place_of(g, row, i), row), SHARD);
-			++*made;
 			continue;
 		}
 		missing += s == SHARD_LOST;
-		if (shard_read(fd, (uint64_t)row * SHARD, at) != 0)
+		if (shard_read(fd, (uint64_t)row * SHARD, at) != 0) {
 			memset(at, 0, SHARD);
+			--*had;
+		}
 	}
 	if (fd != -1)
 		(void)io->close(fd);

@@ -27,11 +27,11 @@ int repair_group_load(struct repair_group *g, const struct image_dir *d, const s
     const struct parity_member *members, uint32_t first, struct err *e);
 
 /**
- * repair_group_make(g, d, i, out, made):
+ * repair_group_make(g, d, i, out, had):
  * Member ${i} into ${out} (PACK_LEN_MAX): what is good of it on the disk, what
- * came back (${made} shards), zeros for the rest.  Return how many of its shards are still missing.
+ * came back, zeros for the rest; ${had} shards are not such zeros.  Return how many of its shards are still missing.
  */
-uint32_t repair_group_make(struct repair_group *g, const struct image_dir *d, uint32_t i, uint8_t *out, uint32_t *made);
+uint32_t repair_group_make(struct repair_group *g, const struct image_dir *d, uint32_t i, uint8_t *out, uint32_t *had);
 
 /**
  * repair_parity_is_whole(in, len, want, members, index):
