@@ -50,15 +50,54 @@ list_machines(struct listing *l, struct err *e)
 	return catalog_each(l->v->catalog, &cat_machines, 0, NULL, machine_row, l, e);
 }
 
+/* Names of disks of one image that must not be erased yet. */
+struct keeping {
+	const struct cat_image *image;
+	char line[512];
+	size_t at;
+};
+
+static int
+disk_keep(void *arg, const void *row, struct err *e)
+{
+	const struct cat_disk *d = row;
+	struct keeping *k = arg;
+
+	(void)e;
+	if (d->state == DISK_REPLACED || d->state == DISK_WIPED || d->state == DISK_RETURNED || k->at + 24 >= sizeof(k->line))
+		return 0;
+	k->at += (size_t)snprintf(k->line + k->at, sizeof(k->line) - k->at, "%s%s-%u", k->at == 0 ? "do not erase " : ", ",
+	    k->image->short_name, d->number);
+	return 0;
+}
+
+/* Until the machine has answered a receipt; "" then, and for an image that counts for nothing. */
+static int
+keep_line(struct vault *v, const struct cat_image *i, struct keeping *k, struct err *e)
+{
+	struct cat_disk like;
+
+	k->image = i;
+	k->line[0] = 0;
+	k->at = 0;
+	if (i->state == IMAGE_HANDED_OFF || i->state == IMAGE_RELEASED || i->state == IMAGE_CANCELLED)
+		return 0;
+	memcpy(like.image_id, i->id, ID_LEN);
+	return catalog_each(v->catalog, &cat_disks, 1, &like, disk_keep, k, e);
+}
+
 static int
 image_row(void *arg, const void *row, struct err *e)
 {
 	const struct cat_image *i = row;
 	struct listing *l = arg;
 	char name[SAFE], why[SAFE], day[HUMAN_MAX], manifest[HUMAN_MAX];
-	struct out *j = out_object("image");
+	struct keeping keep;
+	struct out *j;
 
-	(void)e;
+	if (keep_line(l->v, i, &keep, e) != 0)
+		return -1;
+	j = out_object("image");
 	if (l->rows++ == 0)
 		out_text("%-6s %-24s  %-10s  %-11s  %-5s  manifest\n", "image", "machine", "state", "since", "disks");
 	out_text("%-6s %-24s  %-10s  %-11s  %5u  %s\n", i->short_name, safe(name, i->machine_name),
@@ -66,6 +105,9 @@ image_row(void *arg, const void *row, struct err *e)
 	    i->generation > 0 ? human_digest(manifest, i->manifest) : "-");
 	if (i->state == IMAGE_UNCLAIMED)
 		out_text("       %s\n", text_line(why, sizeof(why), i->why));
+	if (keep.at > 0)
+		out_text("       %s\n", keep.line);
+	out_bool(j, "do_not_erase", keep.at > 0);
 	out_str(j, "image", i->short_name);
 	out_bytes(j, "image_id", i->id, ID_LEN);
 	out_bytes(j, "machine_id", i->machine_id, ID_LEN);

@@ -12,6 +12,7 @@
 #include "common/base/out.h"
 #include "common/base/passphrase.h"
 #include "common/flow/build.h"
+#include "common/flow/new_file.h"
 #include "seed/seed_background.h"
 #include "seed/seed_commands.h"
 
@@ -20,7 +21,7 @@
 
 struct build_args {
 	struct build_options o;
-	const char *to, *set, *passphrase_file;
+	const char *to, *set, *passphrase_file, *missing, *given_up;
 	struct opt_list excludes;	/* patterns and those of files, in the order given */
 	char **patterns;
 	size_t npatterns, pattern_bytes;
@@ -107,15 +108,22 @@ report(const struct build_args *b, const struct build_report *r, int rc)
 		out_u64(o, "stored_bytes", r->disk_bytes);
 		out_u64(o, "packs", r->disk_packs);
 		out_u64(o, "unreadable", r->result.unreadable);
+		out_u64(o, "missing", r->missing);
+		out_u64(o, "given_up", r->given_up);
+		out_u64(o, "files_lost", r->files_lost);
 		out_u64(o, "job", r->job);
 		out_bytes(o, "manifest", r->manifest_digest, DIGEST_LEN);
 		out_emit(o);
 		return;
 	}
+	if (r->missing > 0)
+		out_text("%llu of %llu missing chunks made again%s%llu cannot be had any more and are given up%s.\n",
+		    (unsigned long long)(r->missing - r->given_up), (unsigned long long)r->missing, r->given_up > 0 ? "; " : ": ",
+		    (unsigned long long)r->given_up, r->files_lost > 0 ? " (the files are named above)" : "");
 	human_count(count, r->result.files);
 	human_count(unchanged, r->result.unchanged);
 	human_size(size, r->disk_bytes);
-	if (rc == 3)
+	if (rc == 3 && r->result.unreadable > 0)
 		snprintf(jobs, sizeof(jobs), " %llu files could not be read (samara-seed jobs %llu).",
 		    (unsigned long long)r->result.unreadable, (unsigned long long)r->job);
 	out_text("%s-1  %s, %s. Write \"%s-1\" on it; you can remove it.\n", r->short_name, size,
@@ -145,6 +153,11 @@ report_dry(const struct build_report *r)
 		out_u64(o, "read_bytes", r->result.read_bytes);
 		out_u64(o, "unreadable", r->result.unreadable);
 		out_emit(o);
+		return;
+	}
+	if (r->missing > 0) {
+		out_text("%llu of %llu missing chunks can be made again; %llu cannot be had any more. Nothing was written.\n",
+		    (unsigned long long)(r->missing - r->given_up), (unsigned long long)r->missing, (unsigned long long)r->given_up);
 		return;
 	}
 	out_text("would take %s files, %s; %s of them unchanged, %s to read. Nothing was written.\n",
@@ -180,6 +193,8 @@ options_fill(struct build_args *b, const struct args *a, char *state, struct err
 	o->workers = (unsigned)b->workers;
 	o->memory = (size_t)a->memory;
 	o->dry_run = a->dry_run;
+	o->missing = b->missing;
+	o->given_up = b->given_up;
 	o->passphrase = ask;
 	o->passphrase_arg = b;
 	if (b->to == NULL)
@@ -190,7 +205,11 @@ options_fill(struct build_args *b, const struct args *a, char *state, struct err
 		return err_set(e, ERR_USAGE, "--workers is at most 256");
 	if (b->resume && (a->n > 0 || b->npatterns > 0))
 		return err_set(e, ERR_USAGE, "--resume knows its paths and patterns; give none");
-	if (!b->resume && a->n == 0)
+	if (b->missing != NULL && (b->resume || a->n > 0 || b->npatterns > 0 || b->set != NULL))
+		return err_set(e, ERR_USAGE, "--missing takes what the list names; give no paths, patterns or set");
+	if (b->given_up != NULL && (b->missing == NULL || new_file_check(b->given_up, e) != 0))
+		return b->missing == NULL ? err_set(e, ERR_USAGE, "--given-up goes with --missing") : -1;
+	if (!b->resume && b->missing == NULL && a->n == 0)
 		return err_set(e, ERR_USAGE, "what shall be backed up? Give at least one PATH");
 	return 0;
 }
@@ -218,6 +237,8 @@ seed_build(struct args *a, struct err *e)
 		{ "to", 0, OPT_STR, &b.to, "DISK", "the disk to write to: a mounted directory" },
 		{ "set", 0, OPT_STR, &b.set, "NAME", "what is backed up together under one name (files)" },
 		{ "resume", 0, OPT_FLAG, &b.resume, NULL, "go on with the unfinished image" },
+		{ "missing", 0, OPT_STR, &b.missing, "GAPLIST", "make a top-up: what the vault misses, from live data" },
+		{ "given-up", 0, OPT_STR, &b.given_up, "FILE", "write there what of it cannot be had any more, signed" },
 		{ "exclude", 0, OPT_CALL, &one, "PATTERN", "leave out what fits; gitignore's rules" },
 		{ "exclude-file", 0, OPT_CALL, &file, "FILE", "patterns from a file, one a line" },
 		{ "exclude-caches", 0, OPT_FLAG, &b.caches, NULL, "leave out directories with a CACHEDIR.TAG" },

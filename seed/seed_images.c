@@ -45,7 +45,7 @@ parcel_print(const struct image_state *im, struct out *o)
 static void
 image_print(const struct image_state *im)
 {
-	char size[HUMAN_MAX], files[HUMAN_MAX] = "-", when[SEED_WHEN_MAX], digest[HUMAN_MAX] = "-";
+	char keep[512], size[HUMAN_MAX], files[HUMAN_MAX] = "-", when[SEED_WHEN_MAX], digest[HUMAN_MAX] = "-";
 	const struct envelope *env = im->envelope.seq != 0 ? &im->envelope : NULL;
 	uint8_t d[DIGEST_LEN];
 	struct out *o;
@@ -60,7 +60,11 @@ image_print(const struct image_state *im)
 	    seed_when(when, im->begin.begin_ns / 1000000000), disks_of(im), human_size(size, im->pack_bytes),
 	    files, im->begin.set_name, digest);
 
+	if (seed_keep_line(im, keep, sizeof(keep))[0] != 0)
+		out_text("       %s\n", keep);
+
 	o = out_object("image");
+	out_bool(o, "do_not_erase", keep[0] != 0);
 	out_str(o, "image", im->begin.short_name);
 	out_bytes(o, "image_id", im->begin.image_id, ID_LEN);
 	out_str(o, "state", image_state_word(im));

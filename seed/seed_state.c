@@ -12,6 +12,21 @@
 #include "common/flow/state.h"
 #include "seed/seed_state.h"
 
+const char *
+seed_keep_line(const struct image_state *im, char *line, size_t cap)
+{
+	size_t at = 0;
+
+	line[0] = 0;
+	if (!image_counts(im) || im->answer_bytes != NULL)
+		return line;
+	for (size_t i = 0; i < im->ndisks && at + 24 < cap; i++)
+		if (!im->disks[i].gone)
+			at += (size_t)snprintf(line + at, cap - at, "%s%s-%u", at == 0 ? "do not erase " : ", ", im->begin.short_name,
+			    im->disks[i].label.disk);
+	return line;
+}
+
 struct state *
 seed_state_open(const struct args *a, struct err *e)
 {

@@ -27,4 +27,11 @@ void seed_images_free(struct image_state **images, size_t n);
 /* "today 03:12", or the date; ${buf} of SEED_WHEN_MAX bytes.  Return it. */
 char *seed_when(char *buf, int64_t seconds);
 
+/**
+ * seed_keep_line(im, line, cap):
+ * "do not erase RM4K-1, RM4K-2" as long as the vault's receipt for the image was
+ * not accepted; "" where nothing keeps its disks (or it has none).  Return ${line}.
+ */
+const char *seed_keep_line(const struct image_state *im, char *line, size_t cap);
+
 #endif

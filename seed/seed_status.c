@@ -210,7 +210,7 @@ is_sealed_too(const struct status *st, const struct image_state *im)
 static void
 text_print(const struct status *st, const char *word, const char *why)
 {
-	char when[SEED_WHEN_MAX], line[LINE_MAX_LEN];
+	char when[SEED_WHEN_MAX], line[LINE_MAX_LEN], keep[512];
 
 	out_text("%s: %s\n", word, why);
 	if (st->leant != NULL)
@@ -235,6 +235,9 @@ text_print(const struct status *st, const char *word, const char *why)
 		building_words(st->building, line);
 		out_text("unfinished  %s\n", line);
 	}
+	for (size_t i = 0; i < st->n; i++)
+		if (seed_keep_line(st->images[i], keep, sizeof(keep))[0] != 0)
+			out_text("disks       %s\n", keep);
 	last_print(st);
 	out_text("next run    when you start one.  line: none.  kit: %s\n", kit_word(st));
 }

@@ -13,6 +13,7 @@
 #include "common/base/queue.h"
 #include "common/base/secret.h"
 #include "common/base/stop.h"
+#include "common/flow/topup_build.h"
 #include "common/catalog/seen.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/sign.h"
@@ -48,7 +49,7 @@ build_open(const struct build_options *o, struct build_report *r, struct err *e)
 	b->set_fd = b->runs_fd = b->imagefd = b->target.fd = -1;
 	descriptors_raise();
 	b->workers = o->workers != 0 ? o->workers : pool_processors();
-	snprintf(b->set, sizeof(b->set), "%s", o->set != NULL ? o->set : "files");
+	snprintf(b->set, sizeof(b->set), "%s", o->missing != NULL ? TOPUP_SET : o->set != NULL ? o->set : "files");
 	return b;
 }
 
@@ -165,14 +166,18 @@ image_finish(struct build *b, struct err *e)
 static int
 build_steps(struct build *b, struct err *e)
 {
-	if (envelope_adopt(b, e) != 0)
+	bool topup = topup_is(b);
+
+	if (topup && b->d->statement.disk == 0 && topup_read(b, e) != 0)
 		return -1;
-	if (b->im->envelope.seq == 0 && (build_read(b, e) != 0 || build_reload(b, e) != 0))
+	if (!topup && envelope_adopt(b, e) != 0)
+		return -1;
+	if (!topup && b->im->envelope.seq == 0 && (build_read(b, e) != 0 || build_reload(b, e) != 0))
 		return -1;
 	/* The key test needs its memory for stretching the passphrase. */
 	seen_free(b->seen);
 	b->seen = NULL;
-	if (build_numbered(b, e) != 0 || disk_finish(b, e) != 0 || build_recall(b, e) != 0)
+	if ((!topup && build_numbered(b, e) != 0) || disk_finish(b, e) != 0 || (!topup && build_recall(b, e) != 0))
 		return -1;
 	return image_finish(b, e);
 }
@@ -200,6 +205,12 @@ build_run(const struct build_options *o, struct build_report *r, struct err *e)
 		return -1;
 	if ((b->s = state_open(o->state_path, e)) == NULL || (b->k = state_keys(b->s, e)) == NULL)
 		goto out;
+	if (o->missing != NULL && topup_check(b, e) != 0)
+		goto out;
+	if (o->dry_run && o->missing != NULL) {
+		rc = topup_dry(b, e);
+		goto out;
+	}
 	if (o->dry_run) {
 		rc = build_prepare_dry(b, e) != 0 ? -1 : build_dry(b, e);
 		goto out;
@@ -214,7 +225,7 @@ build_run(const struct build_options *o, struct build_report *r, struct err *e)
 	rc = build_steps(b, e);
 	awake_end(awake);
 	report_fill(b);
-	if (rc == 0 && r->result.unreadable > 0)
+	if (rc == 0 && (r->result.unreadable > 0 || r->given_up > 0))
 		rc = 3;
 	status = rc == -1 ? err_exit(e->code) : rc;
 	job_end(b->job, status, rc == 0 ? "completed" : rc == 3 ? "completed with warnings" : e->msg);

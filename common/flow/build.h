@@ -57,6 +57,8 @@ struct build_options {
 	unsigned workers;		/* 0: one a processor */
 	size_t memory;
 	bool dry_run;
+	const char *missing;		/* a gap list: make a top-up of what it names, from no paths */
+	const char *given_up;		/* new file for the list of what cannot be had; NULL: none */
 	const char *snapshot, *hook;	/* "btrfs", "lvm", "hook", and the program of the last; or NULL */
 	const char *before, *after;	/* programs run around the walk, or NULL */
 	uint64_t read_limit;		/* bytes a second; 0: none */
@@ -77,6 +79,7 @@ struct build_report {
 	uint64_t disk_bytes;		/* packs on the disk */
 	uint32_t disk_packs;
 	uint64_t job;
+	uint64_t missing, given_up, files_lost;	/* of a top-up: ids asked for, not had; files named */
 };
 
 /**

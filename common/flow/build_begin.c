@@ -17,6 +17,7 @@
 #include "common/disk/image_file.h"
 #include "common/flow/build_run.h"
 #include "common/flow/pack_sink.h"
+#include "common/flow/topup_build.h"
 #include "common/pack/pack_view.h"
 
 #define SEEN_MEMORY_MIN	(16u << 20)
@@ -121,7 +122,8 @@ begin_make(struct build *b, struct buf *out, struct err *e)
 		memcpy(g.base, base.snapshot_id, ID_LEN);
 	free(bytes);
 	io_random(g.image_id, ID_LEN);
-	io_random(g.snapshot_id, ID_LEN);
+	if (o->missing == NULL)	/* a top-up has none */
+		io_random(g.snapshot_id, ID_LEN);
 	short_name_choose(b, g.short_name);
 	memcpy(g.machine_id, b->s->id.machine_id, ID_LEN);
 	memcpy(g.vault_id, b->s->trust.vault_id, ID_LEN);
@@ -257,7 +259,7 @@ held_load(struct build *b, struct err *e)
 				rc = -1;
 			continue;
 		}
-		if (own || (image_counts(im) && (b->im->begin.flags & JB_FULL) == 0)) {
+		if (own || (!topup_is(b) && image_counts(im) && (b->im->begin.flags & JB_FULL) == 0)) {
 			if ((again = image_state_load(b->s, names[i], held_table, b, e)) == NULL)
 				rc = -1;
 			image_state_free(again);
@@ -418,12 +420,12 @@ build_prepare(struct build *b, struct err *e)
 	    b->s->fd, sources, n, &b->target, e) != 0)
 		return -1;
 	if (!b->o->resume) {
-		if (paths_check(b->o, e) != 0)
+		if (b->o->missing == NULL && paths_check(b->o, e) != 0)
 			return -1;
 		/* So is a disk that takes nothing: read-only, full, or another user's. */
 		if (dir_make(b->target.fd, IMAGE_TOP, 0755, e) != 0)
 			return err_during(e, "disk %s", b->target.path);
-		if (image_new(b, e) != 0 || build_reload(b, e) != 0 ||
+		if (image_new(b, e) != 0 || build_reload(b, e) != 0 || (topup_is(b) && topup_begin(b, e) != 0) ||
 		    rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0)
 			return -1;
 	}

@@ -17,6 +17,8 @@
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
 #include "common/flow/build_run.h"
+#include "common/flow/image_root.h"
+#include "common/flow/topup_build.h"
 #include "common/pack/chunk_open.h"
 #include "common/pack/pack_view.h"
 #include "formats/fmt_parity.h"
@@ -42,22 +44,31 @@ statement_write(struct build *b, struct disk_statement *st, struct err *e)
 	return rc;
 }
 
+static int
+snapshot_write(struct build *b, struct err *e)
+{
+	int snaps = dir_open(b->s->fd, "snaps", e), rc;
+
+	if (snaps == -1)
+		return -1;
+	rc = disk_write_snapshot(b->imagefd, 0, b->im->envelope_bytes, b->im->envelope_len, snaps, b->im->envelope.seq, e);
+	io->close(snaps);
+	return rc;
+}
+
 int
 build_close_disk(struct build *b, struct err *e)
 {
 	const struct journal_begin *g = &b->im->begin;
 	struct disk_statement st = { .disk = b->d->label.disk, .closed = io_now() };
-	int snaps, rc;
+	int rc;
 
 	memcpy(st.vault_id, g->vault_id, ID_LEN);
 	memcpy(st.machine_id, g->machine_id, ID_LEN);
 	memcpy(st.domain_id, g->domain_id, DIGEST_LEN);
 	memcpy(st.image_id, g->image_id, ID_LEN);
 	hash_once(b->d->label_bytes, b->d->label_len, st.label_digest);
-	if ((snaps = dir_open(b->s->fd, "snaps", e)) == -1)
-		return -1;
-	rc = disk_write_snapshot(b->imagefd, 0, b->im->envelope_bytes, b->im->envelope_len, snaps, b->im->envelope.seq, e);
-	io->close(snaps);
+	rc = topup_is(b) ? topup_close(b, e) : snapshot_write(b, e);
 	if (rc == 0)
 		rc = disk_write_index(b->imagefd, b->s, b->im, &st, e);
 	/* Only what was read back is coded. */
@@ -78,7 +89,7 @@ build_check_disk(struct build *b, struct err *e)
 	int rc;
 
 	progress_start("read back", b->im->pack_bytes);
-	rc = disk_read_back(b->imagefd, b->s, b->im, b->d, true, b->j, b->workers, &medium, e);
+	rc = disk_read_back(b->imagefd, b->s, b->im, b->d, !topup_is(b), b->j, b->workers, &medium, e);
 	progress_end();
 	if (rc != 0)
 		return err_during(e, "disk %s", b->disk_name);
@@ -155,25 +166,6 @@ key_test(struct build *b, const char *pass, size_t len, struct err *e)
 
 /* --- the manifest --- */
 
-static void
-image_root(const struct journal_begin *g, const uint8_t *envelope, uint8_t root[DIGEST_LEN])
-{
-	static const char magic[32] = "samara root v1";
-	static const uint8_t carried[DIGEST_LEN];
-	uint8_t n[4];
-	struct hash h;
-
-	le32_put(n, 1);
-	hash_init(&h);
-	hash_update(&h, magic, sizeof(magic));
-	hash_update(&h, g->vault_id, ID_LEN);
-	hash_update(&h, g->image_id, ID_LEN);
-	hash_update(&h, n, sizeof(n));
-	hash_update(&h, envelope, DIGEST_LEN);
-	hash_update(&h, carried, DIGEST_LEN);
-	hash_final(&h, root);
-}
-
 static int
 manifest_make(struct build *b, bool tested, struct buf *out, struct err *e)
 {
@@ -187,7 +179,13 @@ manifest_make(struct build *b, bool tested, struct buf *out, struct err *e)
 
 	buf_init(&leans);
 	statement_digest(&disk_statement_schema, b->d->statement_bytes, b->d->statement_len, d.statement);
-	statement_digest(&envelope_schema, b->im->envelope_bytes, b->im->envelope_len, envelope);
+	if (topup_is(b)) {
+		if (topup_carried(b, m.carried, e) != 0)
+			return -1;
+	} else {
+		statement_digest(&envelope_schema, b->im->envelope_bytes, b->im->envelope_len, envelope);
+		m.envelopes = view_of(envelope, sizeof(envelope));
+	}
 	element_put(manifest_disk_fields, manifest_disk_nfields, &w, &d);
 	memcpy(m.vault_id, g->vault_id, ID_LEN);
 	memcpy(m.machine_id, g->machine_id, ID_LEN);
@@ -195,9 +193,8 @@ manifest_make(struct build *b, bool tested, struct buf *out, struct err *e)
 	memcpy(m.image_id, g->image_id, ID_LEN);
 	memcpy(m.short_name, g->short_name, sizeof(m.short_name));
 	m.disks = view_of(disk, sizeof(disk));
-	m.envelopes = view_of(envelope, sizeof(envelope));
-	image_root(g, envelope, m.root);
-	if ((rc = build_leans_on(b, &leans, e)) == 0) {
+	image_root(g->vault_id, g->image_id, m.envelopes, m.carried, m.root);
+	if ((rc = topup_is(b) ? 0 : build_leans_on(b, &leans, e)) == 0) {
 		m.leans_on = view_of(leans.p, leans.len);
 		rc = statement_make(&manifest_schema, &m, b->s->sign_secret, out, e);
 	}
@@ -272,8 +269,8 @@ build_finish(struct build *b, const char *pass, size_t len, bool untested, struc
 		return -1;
 	if (b->im->sealed)
 		return 0;
-	if (manifest_put(b, !untested, e) != 0 || items_keep(b, e) != 0 ||
-	    set_latest_save(b->s, b->set, b->im->envelope.seq, e) != 0 ||
+	if (manifest_put(b, !untested, e) != 0 || (!topup_is(b) && (items_keep(b, e) != 0 ||
+	    set_latest_save(b->s, b->set, b->im->envelope.seq, e) != 0)) ||
 	    journal_put(b->j, JOURNAL_SEALED, NULL, 0, e) != 0 || journal_sync(b->j, e) != 0)
 		return -1;
 	return build_reload(b, e);

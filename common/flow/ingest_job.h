@@ -124,6 +124,9 @@ int ingest_packs(struct ingest *g, struct err *e);
 /* File envelopes, reference lists and manifest. */
 int ingest_snapshots(struct ingest *g, struct err *e);
 
+/* The lists of ids beside them (ingest_extras.c): what an image without snapshots carries, what the machine gave up. */
+int ingest_extras(struct ingest *g, struct err *e);
+
 /**
  * vault_states(v, machine, e) (vault_states.c): compute the states of all
  * snapshots of the machine that are not whole, and of its images, from what is

@@ -126,7 +126,7 @@ int
 ingest_snapshots(struct ingest *g, struct err *e)
 {
 	struct filing f = { g, lists_new(g, e) };
-	int rc = f.lists == NULL ? -1 : manifest_file(g, e);
+	int rc = f.lists == NULL || manifest_file(g, e) != 0 ? -1 : ingest_extras(g, e);
 
 	for (size_t i = 0; i < g->nenvs && rc == 0; i++)
 		rc = snapshot_file(&f, &g->envs[i], e);
