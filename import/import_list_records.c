@@ -77,8 +77,9 @@ custody_row(struct listing *l, const struct record *r)
 		out_text("%-10s  %-17s  %-22s  note\n", "disk", "when", "event");
 	out_text("%-10s  %-17s  %-22s  %s (%s)\n", disk, human_date(when, c.time / SECOND), custody_event_text(c.event),
 	    text_safe(note, sizeof(note), c.note, strlen(c.note)),
-	    text_safe(who, sizeof(who), r->actor, strlen(r->actor)));
+	    c.by_vault ? text_safe(who, sizeof(who), r->actor, strlen(r->actor)) : "the machine");
 	j = out_object("custody");
+	out_str(j, "signer", c.by_vault ? "vault" : "machine");
 	out_str(j, "disk", disk);
 	out_bytes(j, "image_id", c.image_id, ID_LEN);
 	out_u64(j, "number", c.number);

@@ -12,6 +12,7 @@
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/desk.h"
 #include "common/flow/ingest_job.h"
+#include "common/flow/vault_fate.h"
 
 struct receiving {
 	struct ingest g;
@@ -105,6 +106,8 @@ decide(struct receiving *d, struct err *e)
 		d->r->unclaimed = d->seen.unclaimed;
 		return refuse(d, d->seen.unclaimed ? ERR_UNCLAIMED : ERR_RULE, "%s", d->seen.why);
 	}
+	if (d->o->tracking != NULL && vault_tracking_check(d->g.v, d->g.st.image_id, d->o->tracking, e) != 0)
+		return -1;
 	d->r->registers = d->g.registers;
 	memcpy(row.image_id, d->g.st.image_id, ID_LEN);
 	if ((rc = catalog_get(d->g.v->catalog, &cat_disks, &row, e)) < 0)

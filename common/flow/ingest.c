@@ -12,6 +12,7 @@
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/ingest_job.h"
 #include "common/flow/vault_apply.h"
+#include "common/flow/vault_custody.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 
@@ -55,7 +56,7 @@ receive(struct ingest *g, struct err *e)
 		return -1;
 	if (vault_begin(g->v, e) != 0)
 		return -1;
-	if (record_received(g, e) != 0) {
+	if (record_received(g, e) != 0 || vault_custody_take(g->v, g->dir.fd, &g->dir.label, e) != 0) {
 		vault_rollback(g->v);
 		return -1;
 	}

@@ -400,7 +400,7 @@ apply_custody(struct vault *v, const struct record *r, struct err *e)
 	if ((rc = catalog_get(v->catalog, &cat_images, &row, e)) != 0)
 		return rc == 1 ? 0 : -1;
 	if (!c.by_vault)
-		return 0;
+		return apply_machine_custody(v, &c, r, e);
 	row.custody = c.number;
 	hash_once(r->body.p, r->body.len, row.custody_head);
 	return catalog_put(v->catalog, &cat_images, &row, e);

@@ -29,6 +29,10 @@ int apply_reopened(struct vault *v, const struct record *r, struct err *e);
 int apply_released(struct vault *v, const struct record *r, struct err *e);
 int apply_wiped(struct vault *v, const struct record *r, struct err *e);
 
+/* vault_custody.c: a custody record by a machine. */
+struct custody;
+int apply_machine_custody(struct vault *v, const struct custody *c, const struct record *r, struct err *e);
+
 /* desk_apply.c: a disk was received, or refused. */
 int apply_disk_received(struct vault *v, const struct record *r, struct err *e);
 int apply_disk_refused(struct vault *v, const struct record *r, struct err *e);

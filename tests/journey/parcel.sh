@@ -163,6 +163,8 @@ says late.out "$image .*UPS 1Z999; [23] days late"
 run attention 1 samara-import status vault
 says attention.out 'days late'
 
+run others 16 samara-import receive vault disk3 --tracking 1Z999
+
 # --- lost, cancelled, and it comes all the same
 
 run vlost 0 samara-import lost vault "$image" --reason 'the carrier says so'
@@ -234,6 +236,9 @@ run forced 3 sh -c "echo x >disk3/samara/$(echo "$third" | tr A-Z a-z)/x && sama
 # --- both halves of the log, and the catalog made anew
 
 run export 0 samara-import list vault custody --image "$image" --out vault.log
+run alone 0 samara-verify custody vault.log
+says alone.out 'machine .*sealed'
+says alone.out 'vault .*wiped'
 run exported 1 samara-import list vault custody --out vault.log
 run both 0 samara-verify custody vault.log state/images/$dir
 says both.out 'vault .*wiped'
