@@ -11,10 +11,12 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
+#include "common/base/log.h"
 #include "common/disk/disk_device.h"
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
 #include "common/disk/image_sweep.h"
+#include "common/disk/mount.h"
 #include "common/flow/disk_write.h"
 #include "common/walk/walk_fs.h"
 
@@ -63,21 +65,17 @@ disk_target_open(const char *path, bool plain, int state_fd, const char *const *
     struct disk_target *t, struct err *e)
 {
 	struct statfs fs;
-	struct stat st;
 
 	memset(t, 0, sizeof(*t));
 	snprintf(t->path, sizeof(t->path), "%s", path);
 	t->plain = plain;
-	if (io->fstatat(AT_FDCWD, path, &st, 0) == 0 && S_ISBLK(st.st_mode)) {
+	if (disk_mount_open(path, DISK_MOUNT_WRITE, "SAMARA", &t->mount, e) != 0) {
 		t->fd = -1;
-		err_set(e, ERR_TARGET, "%s is a block device", path);
-		return err_next(e, "mount it (mount %s /mnt) and give the directory; a new disk first needs mkfs.ext4 -m 0 -T largefile4 %s", path, path);
-	}
-	if ((t->fd = dir_open(AT_FDCWD, path, e)) == -1) {
-		if (errno == ENOENT || errno == ENOTDIR)
+		if (t->mount.device[0] == '\0' && (errno == ENOENT || errno == ENOTDIR))
 			err_set(e, ERR_TARGET, "%s: %s", path, errno == ENOENT ? "nothing is there" : "not a directory");
 		return -1;
 	}
+	t->fd = t->mount.fd;
 	if (io->fstatfs(t->fd, &fs) != 0) {
 		err_errno(e, "look at %s", path);
 		goto fail;
@@ -100,8 +98,11 @@ fail:
 void
 disk_target_close(struct disk_target *t)
 {
-	if (t->fd != -1)
-		io->close(t->fd);
+	struct err e;
+
+	err_clear(&e);
+	if (t->fd != -1 && disk_mount_close(&t->mount, &e) != 0)
+		say_warn("%s; %s", e.msg, e.next);
 	t->fd = -1;
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/flow/custody.h"
+#include "common/disk/mount.h"
 #include "common/flow/image_state.h"
 #include "common/flow/state.h"
 
@@ -19,8 +20,9 @@ struct buf;
 
 /* A disk to write to. */
 struct disk_target {
-	int fd;			/* of its top directory */
-	char path[4096];
+	int fd;			/* of its top directory; of ${mount} */
+	struct disk_mount mount;
+	char path[4096];	/* as it was named */
 	char fs_type[32];
 	uint8_t fs_id[ID_LEN];
 	bool plain;		/* --plain-directory */
@@ -28,9 +30,10 @@ struct disk_target {
 
 /**
  * disk_target_open(path, plain, state_fd, sources, n, t, e):
- * Open ${path} as a disk.  Unless ${plain}: something must be mounted there,
- * other than the file system of "/", of the state or of a source (ERR_TARGET).
- * Also ERR_PERMISSION where it is read-only.
+ * Open ${path}, a directory or a block device, as a disk for writing; what
+ * disk_mount_open (common/disk/mount.h) says, too.  Unless ${plain}: something
+ * must be mounted there, other than the file system of "/", of the state or of
+ * a source (ERR_TARGET).  Also ERR_PERMISSION where it is read-only.
  */
 int disk_target_open(const char *path, bool plain, int state_fd, const char *const *sources, size_t n,
     struct disk_target *t, struct err *e);
