@@ -173,6 +173,7 @@ import_dock(struct args *a, struct err *e)
 	o.jobs = (unsigned)jobs;
 	o.memory = a->memory;
 	d.table = isatty(STDERR_FILENO) && isatty(STDOUT_FILENO) && !out_is_json() && say_level_get() != SAY_QUIET;
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);	/* a line is read as it comes, also in a pipe */
 	rc = dock_run(&o, &r, e);
 	if (d.table)
 		say_sticky(NULL);

@@ -115,6 +115,13 @@ int registration_file(struct vault *v, const uint8_t *bytes, size_t len, struct 
 int vault_keys_put(struct vault *v, const uint8_t machine[ID_LEN], const char *what, const void *bytes, size_t len,
     struct err *e);
 
+/**
+ * ingest_is_there(g, e) (ingest_there.c):
+ * After something could not be read: 0 if the disk answers (then that was
+ * damage), -1 with ERR_IO if it is gone (then nothing may be concluded).
+ */
+int ingest_is_there(const struct ingest *g, struct err *e);
+
 /* Read the index and decide what is to be done with each pack; r->needed. */
 int ingest_plan(struct ingest *g, struct err *e);
 

@@ -254,8 +254,8 @@ look_manifest(struct ingest *g, struct err *e)
 	return 0;
 }
 
-int
-ingest_look_head(struct ingest *g, struct err *e)
+static int
+look_statement(struct ingest *g, struct err *e)
 {
 	int rc;
 
@@ -269,18 +269,47 @@ ingest_look_head(struct ingest *g, struct err *e)
 	}
 	statement_digest(&disk_statement_schema, g->statement, g->statement_len, g->st_digest);
 	g->r->packs = g->st.packs;
-	look_registration(g);
-	return look_manifest(g, e);
+	return 0;
+}
+
+/* What was not found, or not believed, is so only if the disk still answers: 0, or -1 with ${e}. */
+static int
+doubt(const struct ingest *g, int failed, struct err *e)
+{
+	struct err gone;
+
+	err_clear(&gone);
+	if (!failed && g->r->damage == 0 && g->registration != NULL)
+		return 0;
+	if (ingest_is_there(g, &gone) == 0)
+		return failed ? -1 : 0;
+	if (e != NULL)
+		*e = gone;
+	return -1;
+}
+
+int
+ingest_look_head(struct ingest *g, struct err *e)
+{
+	int failed = look_statement(g, e) != 0;
+
+	if (!failed) {
+		look_registration(g);
+		failed = look_manifest(g, e) != 0;
+	}
+	return doubt(g, failed, e);
 }
 
 int
 ingest_look(struct ingest *g, struct err *e)
 {
-	if (ingest_look_head(g, e) != 0 || look_envelopes(g, e) != 0)
+	if (ingest_look_head(g, e) != 0)
 		return -1;
+	if (look_envelopes(g, e) != 0)
+		return doubt(g, 1, e);
 	if (either(g, keys_name, "slots", slots_is, NULL, &g->slots, &g->slots_len, NULL) != 0)
 		g->slots = NULL;
-	return 0;
+	return doubt(g, 0, e);
 }
 
 void

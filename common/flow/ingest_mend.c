@@ -143,6 +143,8 @@ pack_made(void *arg, const struct repaired *p, struct err *e)
 	if (p->whole) {
 		say_warn("%s: pack %u repaired from parity", m->g->name, p->number);
 		m->g->r->packs_repaired++;
+	} else if (ingest_is_there(m->g, e) != 0) {
+		return -1;
 	} else {
 		(void)snprintf(why, sizeof(why), "%s; parity cannot repair it", a->why);
 	}

@@ -111,7 +111,8 @@ disk_rows_new(const struct ingest *g, struct err *e)
 	err_clear(&mine);
 	if ((r->index = index_reader_new(&g->dir, &g->st, &mine)) != NULL)
 		return r;
-	if (mine.code == ERR_MEMORY || numbers_find(r, e) != 0) {
+	/* A disk that is gone has no damaged index. */
+	if (mine.code == ERR_MEMORY || ingest_is_there(g, e) != 0 || numbers_find(r, e) != 0) {
 		if (e != NULL && mine.code == ERR_MEMORY)
 			*e = mine;
 		disk_rows_free(r);

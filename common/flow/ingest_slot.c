@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/base/io.h"
-#include "common/disk/image_file.h"
 #include "common/flow/ingest_slot.h"
 
 #define ALIGN		4096u
@@ -34,31 +33,6 @@ pack_slot_free(struct pack_slot *s)
 	free(s->table);
 	free(s->good);
 	free(s);
-}
-
-/*
- * The disk itself is still there if it gives its label: from the medium, not
- * out of the system's memory, as far as the system lets that be asked.
- */
-static int
-disk_is_there(const struct ingest *g)
-{
-	char name[IMAGE_NAME_MAX];
-	uint8_t byte;
-	uint64_t len;
-	int there = 0;
-
-	for (int copy = 0; copy < 2 && !there; copy++) {
-		int fd;
-
-		image_name_label(name, copy);
-		if ((fd = image_file_open(g->dir.fd, name, &len, NULL)) == -1)
-			continue;
-		(void)io->fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-		there = io_read_full(fd, &byte, 1, 0) == 1;
-		(void)io->close(fd);
-	}
-	return there;
 }
 
 /* What a failing medium gives of one stretch, asked for again and then block by block.  Bytes that are lost are zeros. */
@@ -137,9 +111,7 @@ pack_slot_read(const struct ingest *g, struct pack_slot *s, struct err *e)
 	err_clear(&mine);
 	if ((fd = image_pack_open(&g->dir, s->number, &mine)) == -1) {
 		(void)snprintf(s->why, sizeof(s->why), "%.120s", mine.msg);
-		if (disk_is_there(g))
-			return 0;
-		return err_set(e, ERR_IO, "%s: the disk at %s is gone", g->name, g->path);
+		return ingest_is_there(g, e);
 	}
 	(void)io->fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	if ((got = io_read_full(fd, s->pack, want, 0)) >= 0) {
@@ -154,9 +126,7 @@ pack_slot_read(const struct ingest *g, struct pack_slot *s, struct err *e)
 	}
 	(void)io->fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	(void)io->close(fd);
-	if (got < 0 && lost > 0 && !disk_is_there(g))
-		return err_set(e, ERR_IO, "%s: the disk at %s is gone", g->name, g->path);
-	return 0;
+	return got < 0 && lost > 0 ? ingest_is_there(g, e) : 0;
 }
 
 /* The table, as the index has it: signed by the machine, of its domain, and not one that only a vault makes. */

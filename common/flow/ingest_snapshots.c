@@ -92,9 +92,8 @@ snapshot_file(struct filing *f, const struct ingest_envelope *x, struct err *e)
 	} else if (rc == 1) {
 		if ((rc = lists_file(f->lists, x, e)) == 0 && (rc = envelope_put(f, x, e)) == 0)
 			rc = snapshot_record(f, x, e);
-		else if (rc == 1)
+		else if (rc == 1 && (rc = ingest_is_there(f->g, e)) == 0)
 			f->g->r->damage++;
-		rc = rc == 1 ? 0 : rc;
 	}
 	(void)io->close(turn);
 	return rc;
