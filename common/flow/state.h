@@ -13,6 +13,8 @@
  *   snaps/NNNNNNNN.env        the envelope of each snapshot closed here
  *   snaps/NNNNNNNN.rNN        its whole reference list
  *   snaps/NNNNNNNN.itm        its listing as a journal of items: base of the next increment
+ *   snaps/NNNNNNNN.root       its root chunk, plain, to make it again if it is lost
+ *   givenup/NNNNNNNN          what this machine said it cannot make again (state_refs.h)
  *   images/rm4k/…             journal of a build, label-N, manifest, custody/
  *   views/NAME.{json,lock}    snapshots of a source that a build uses (source_view.h)
  *   jobs/NNNNNNNN.json        jobs; runs/: temporary, cache/: may be deleted
