@@ -26,6 +26,7 @@
 #include "common/flow/base_list.h"
 #include "common/flow/build.h"
 #include "common/flow/pack_sink.h"
+#include "common/flow/small_known.h"
 #include "common/walk/walker.h"
 #include "formats/fmt_listing.h"
 
@@ -119,6 +120,7 @@ struct piece {
 	uint8_t *data;
 	uint32_t len;
 	uint32_t cut;		/* a keyed hash of its content: may a bundle end behind it? */
+	uint8_t key[SMALL_KEY_LEN];	/* another part of that hash */
 	struct bundle *bundle;
 	uint32_t offset;
 };

@@ -4,9 +4,11 @@
 
 #include "common/base/io.h"
 #include "common/base/stop.h"
+#include "common/catalog/seen.h"
 #include "common/chunk/codec.h"
 #include "common/chunk/cutter.h"
 #include "common/flow/build_order.h"
+#include "common/flow/bundle_use.h"
 #include "common/pack/chunk_seal.h"
 
 #define HELD_UNITS	24u	/* so many wait for an open bundle, and it is closed */
@@ -88,6 +90,47 @@ bundle_file(struct order *o, struct piece *p, struct err *e)
 	return 0;
 }
 
+/*
+ * A small file whose content the base has, under another name as it seems: it
+ * stays where it is.  1 it does, 0 it must go into a bundle, -1.
+ */
+static int
+known_file(struct order *o, struct unit *u, struct piece *p, struct err *e)
+{
+	struct extent x;
+	uint8_t *bytes;
+	int held;
+
+	if (!bundle_use_known(o->g->base_use, p->key, &x) || x.len != p->len)
+		return 0;
+	if ((held = seen_has(o->g->seen, x.id, e)) != 1)
+		return held;
+	if ((bytes = slab_get(&u->slab, EXTENT_LEN)) == NULL)
+		return err_errno(e, "bundle");
+	extent_put(bytes, &x);
+	p->en.extents = view_of(bytes, EXTENT_LEN);
+	return 1;
+}
+
+static int
+small_enter(struct order *o, struct unit *u, struct piece *p, struct err *e)
+{
+	int known = known_file(o, u, p, e);
+
+	return known == 0 ? bundle_file(o, p, e) : known == 1 ? 0 : -1;
+}
+
+/*
+ * A directory larger than a bundle begins or ends: so does a bundle, unless it
+ * has hardly begun.  Where its first end then falls hangs on the content alone.
+ */
+static void
+bundle_break(struct order *o)
+{
+	if (o->open != NULL && o->open->len >= cutter_avg(o->g->cutter) / 4)
+		bundle_close(o);
+}
+
 /* Take a finished unit in hand: its small files go into bundles. */
 static int
 unit_enter(struct order *o, struct unit *u, struct err *e)
@@ -98,9 +141,9 @@ unit_enter(struct order *o, struct unit *u, struct err *e)
 		p = &u->pieces[i];
 		if (p->kind == PIECE_DIR) {
 			if (p->large_dir || o->in_large)
-				bundle_close(o);
+				bundle_break(o);
 			o->in_large = p->large_dir;
-		} else if (p->kind == PIECE_SMALL && !p->skip && p->len > 0 && bundle_file(o, p, e) != 0) {
+		} else if (p->kind == PIECE_SMALL && !p->skip && p->len > 0 && small_enter(o, u, p, e) != 0) {
 			return -1;
 		}
 	}
@@ -139,10 +182,12 @@ small_out(struct order *o, struct piece *p, struct err *e)
 		extent_put(extent, &x);
 		p->en.extents = view_of(extent, EXTENT_LEN);
 		seq = b->seq;
-		if (out_use(o, p, b->len, e) != 0)
+		if (out_use(o, p, b->len, e) != 0 || bundle_use_remember(o->g->use, p->key, &x, e) != 0)
 			return -1;
 		if (--b->users == 0)
 			bundle_free(o, b);
+	} else if (p->len > 0 && out_use(o, p, 0, e) != 0) {
+		return -1;
 	}
 	return out_entry(o, p, seq, e);
 }
@@ -317,7 +362,7 @@ order_begin(struct order *o, struct engine *g, int tmpfd, struct err *e)
 	size_t max = cutter_max(g->cutter);
 
 	g->runs_fd = tmpfd;
-	if (out_init(o, g, tmpfd, e) != 0)
+	if (out_init(o, g, tmpfd, e) != 0 || bundle_use_runs(g->use, tmpfd, e) != 0)
 		return -1;
 	o->w.g = g;
 	o->w.codec = codec_new(g->src->level);

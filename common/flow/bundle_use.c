@@ -1,12 +1,15 @@
 #include "common/flow/bundle_use.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/file.h"
+#include "common/base/io.h"
 #include "common/chunk/codec.h"
+#include "common/flow/small_known.h"
 #include "formats/fmt.h"
 
 /*
@@ -17,6 +20,7 @@
 #define ROW_LEN		(PREFIX_LEN + 8)
 #define HEAD_LEN	24u
 #define FILE_MAX	(1u << 30)
+#define KNOWN_MEMORY	((size_t)8 << 20)
 
 static const char use_magic[8] = { 'S', 'A', 'M', 'B', 'U', 'S', 'E', '\n' };
 
@@ -29,6 +33,9 @@ struct bundle_use {
 	struct use_row *rows;
 	size_t cap, n;			/* cap is a power of two */
 	uint64_t files;
+	struct small_known *known;	/* where each small file stands; NULL: not kept */
+	char known_name[64];		/* that it was loaded from */
+	const struct bundle_use *base;
 };
 
 struct bundle_use *
@@ -49,8 +56,36 @@ bundle_use_free(struct bundle_use *u)
 {
 	if (u == NULL)
 		return;
+	small_known_free(u->known);
 	free(u->rows);
 	free(u);
+}
+
+int
+bundle_use_runs(struct bundle_use *u, int dirfd, struct err *e)
+{
+	if ((u->known = small_known_new(dirfd, KNOWN_MEMORY)) == NULL)
+		return err_errno(e, "table of small files");
+	return 0;
+}
+
+/* The other file's name: the same number. */
+static void
+known_name(const char *name, char out[64])
+{
+	(void)snprintf(out, 64, "%.*s.sml", (int)strcspn(name, "."), name);
+}
+
+int
+bundle_use_remember(struct bundle_use *u, const uint8_t key[SMALL_KEY_LEN], const struct extent *x, struct err *e)
+{
+	return u->known != NULL ? small_known_add(u->known, key, x, e) : 0;
+}
+
+bool
+bundle_use_known(const struct bundle_use *u, const uint8_t key[SMALL_KEY_LEN], struct extent *x)
+{
+	return u->known != NULL && small_known_find(u->known, key, x) && !bundle_use_thin(u, x->id);
 }
 
 static struct use_row *
@@ -117,6 +152,7 @@ bundle_use_lengths(struct bundle_use *u, const struct bundle_use *base)
 {
 	struct use_row *row;
 
+	u->base = base;
 	for (size_t i = 0; i < base->cap; i++) {
 		if (base->rows[i].used == 0)
 			continue;
@@ -140,8 +176,31 @@ bundle_use_files(const struct bundle_use *u)
 	return u->files;
 }
 
+static bool
+is_used(void *arg, const uint8_t id[DIGEST_LEN])
+{
+	return row_find(arg, id)->used != 0;
+}
+
+/* The table of small files; the base's is of no more use then. */
+static int
+known_save(struct bundle_use *u, int dirfd, const char *name, struct err *e)
+{
+	const struct bundle_use *base = u->base;
+	char own[64];
+
+	if (u->known == NULL)
+		return 0;
+	known_name(name, own);
+	if (small_known_save(u->known, base != NULL ? base->known : NULL, is_used, u, dirfd, own, e) != 0)
+		return -1;
+	if (base != NULL && base->known_name[0] != '\0' && strcmp(base->known_name, own) != 0)
+		(void)io->unlinkat(dirfd, base->known_name, 0);
+	return 0;
+}
+
 int
-bundle_use_save(const struct bundle_use *u, int dirfd, const char *name, struct err *e)
+bundle_use_save(struct bundle_use *u, int dirfd, const char *name, struct err *e)
 {
 	struct buf b;
 	int rc;
@@ -164,6 +223,8 @@ bundle_use_save(const struct bundle_use *u, int dirfd, const char *name, struct 
 	}
 	if (rc == 0)
 		rc = file_replace(dirfd, name, b.p, b.len, 0600, e);
+	if (rc == 0)
+		rc = known_save(u, dirfd, name, e);
 	buf_release(&b);
 	return rc;
 }
@@ -200,6 +261,10 @@ bundle_use_load(int dirfd, const char *name)
 	int rc;
 
 	err_clear(&e);
+	if (u != NULL) {
+		known_name(name, u->known_name);
+		u->known = small_known_load(dirfd, u->known_name);
+	}
 	if (u == NULL || file_read(dirfd, name, FILE_MAX, &bytes, &len, &e) != 0)
 		return u;
 	rc = rows_load(u, bytes, len);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/flow/small_known.h"
 #include "formats/limits.h"
 
 struct err;
@@ -31,11 +32,29 @@ struct bundle_use *bundle_use_load(int dirfd, const char *name);
  */
 int bundle_use_add(struct bundle_use *u, const uint8_t id[DIGEST_LEN], uint32_t offset, uint32_t len, uint32_t total);
 
-/* Take lengths over from the table before, where it knows better. */
+/* Take lengths over from the table before, where it knows better; it must live as long as ${u}. */
 void bundle_use_lengths(struct bundle_use *u, const struct bundle_use *base);
 
-/* Make it durable as ${name}.  0 or -1 with ${e}. */
-int bundle_use_save(const struct bundle_use *u, int dirfd, const char *name, struct err *e);
+/**
+ * bundle_use_runs(u, dirfd, e):
+ * Keep also where each small file stands (small_known.h); what memory does not
+ * hold of that goes into ${dirfd}.  0, or -1 with ${e}.
+ */
+int bundle_use_runs(struct bundle_use *u, int dirfd, struct err *e);
+
+/* A new small file stands at ${x}; ${key} is of its content.  0, or -1 with ${e}. */
+int bundle_use_remember(struct bundle_use *u, const uint8_t key[SMALL_KEY_LEN], const struct extent *x, struct err *e);
+
+/* Whether a file of that content is in a bundle that is not thin, in a loaded table, and where. */
+bool bundle_use_known(const struct bundle_use *u, const uint8_t key[SMALL_KEY_LEN], struct extent *x);
+
+/**
+ * bundle_use_save(u, dirfd, name, e):
+ * Make it durable as ${name}, which ends in ".use", and where small files stand
+ * beside it; what the table before (bundle_use_lengths) had of these goes.  0
+ * or -1 with ${e}.
+ */
+int bundle_use_save(struct bundle_use *u, int dirfd, const char *name, struct err *e);
 
 /* True if less than half of the bundle was used. */
 bool bundle_use_thin(const struct bundle_use *u, const uint8_t id[DIGEST_LEN]);
