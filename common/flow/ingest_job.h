@@ -141,6 +141,13 @@ int ingest_extras(struct ingest *g, struct err *e);
  */
 int vault_states(struct vault *v, const uint8_t machine[ID_LEN], struct err *e);
 
+/**
+ * vault_leases(v, e) (vault_states.c): where the lease of an image has run out
+ * before all of its disks came, what it promised is promised no more: states of
+ * its machine are computed anew.  Outside a transaction; the clocks are moved on.
+ */
+int vault_leases(struct vault *v, struct err *e);
+
 /* A custody record by the vault, in a transaction; ${disk} 0: the image. */
 int vault_custody(struct vault *v, const uint8_t image[ID_LEN], enum custody_event event, uint32_t disk,
     const char *note, struct err *e);

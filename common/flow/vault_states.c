@@ -205,3 +205,24 @@ free:
 	free(s.rows);
 	return rc;
 }
+
+/* An image that still counts on disks, and whose lease has run out. */
+static int
+lease_look(void *arg, const void *row, struct err *e)
+{
+	const struct cat_image *i = row;
+	struct vault *v = arg;
+	uint32_t out;
+
+	if (i->generation == 0 || v->slow <= i->pledge_until || i->state == IMAGE_EXPIRED || image_state_stays(i))
+		return 0;
+	if (vault_disks_out(v, i->id, &out, e) != 0)
+		return -1;
+	return out > 0 ? vault_states(v, i->machine_id, e) : 0;
+}
+
+int
+vault_leases(struct vault *v, struct err *e)
+{
+	return catalog_each(v->catalog, &cat_images, 0, NULL, lease_look, v, e);
+}

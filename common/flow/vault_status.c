@@ -9,6 +9,7 @@
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/parcel.h"
 #include "common/flow/vault_fate.h"
+#include "common/flow/ingest_job.h"
 #include "common/flow/vault_status.h"
 #include "common/store/store.h"
 
@@ -185,7 +186,7 @@ up_to_date(struct vault *v, struct err *e)
 	int64_t n;
 
 	err_clear(&mine);
-	if (vault_begin(v, &mine) == 0 && vault_commit(v, &mine) == 0)
+	if (vault_begin(v, &mine) == 0 && vault_commit(v, &mine) == 0 && vault_leases(v, &mine) == 0)
 		return 0;
 	if (mine.code != ERR_PERMISSION) {
 		if (e != NULL)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/flow/vault_status.h"
 #include "flow/vault_site.h"
 
 #define T(x)	cmocka_unit_test_setup_teardown(x, site_setup, site_teardown)
@@ -175,6 +176,44 @@ a_chunk_that_a_disk_lost_is_not_on_the_next_one(void **state)
 }
 
 static void
+tell_nobody(void *arg, const struct attention *a)
+{
+	(void)arg, (void)a;
+}
+
+/* Sixty days and more on the slow clock; whoever looks at the vault then finds out. */
+static void
+a_lease_that_ran_out_promises_nothing(void **state)
+{
+	struct site *s = *state;
+	struct vault_status st;
+	struct seed_image a;
+	struct vault *v;
+	int64_t slow;
+
+	image_a(s, &a);
+	assert_int_equal(site_ingest(s, 0), 0);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 16);
+	v = vault_open(s->vault, VAULT_NO_KEY, &s->e);
+	assert_non_null(v);
+	assert_int_equal(catalog_begin(v->catalog, 1, &s->e), 0);
+	assert_int_equal(catalog_number(v->catalog, "clock slow", &slow, &s->e), 0);
+	slow += INT64_C(61) * 86400 * 1000000000;
+	assert_int_equal(catalog_number_set(v->catalog, "clock slow", slow, &s->e), 0);
+	assert_int_equal(catalog_commit(v->catalog, &s->e), 0);
+	assert_int_equal(vault_status(v, &st, tell_nobody, NULL, &s->e), 0);
+	vault_close(v);
+	assert_int_equal(st.pending, 0);
+	assert_int_equal(st.gap, 1);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 16, 0);
+	assert_int_equal(site_image(s, &a), IMAGE_EXPIRED);
+	/* Late, and welcome. */
+	assert_int_equal(site_ingest(s, 1), 0);
+	snapshot_is(s, 1, SNAPSHOT_WHOLE, 0, 0);
+	assert_int_equal(site_image(s, &a), IMAGE_WHOLE);
+}
+
+static void
 more_snapshots_than_are_counted_together(void **state)
 {
 	struct site *s = *state;
@@ -205,6 +244,7 @@ main(void)
 		T(what_an_image_leans_on_is_not_promised_by_it),
 		T(an_image_that_leans_on_nothing_promises_all_of_its_lists),
 		T(a_chunk_that_a_disk_lost_is_not_on_the_next_one),
+		T(a_lease_that_ran_out_promises_nothing),
 		T(more_snapshots_than_are_counted_together),
 	};
 
