@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -12,7 +13,10 @@
 
 #include "common/base/err.h"
 #include "common/base/io.h"
+#include "common/base/stop.h"
 #include "common/base/text.h"
+
+#define LOOK_MS		20	/* between two looks at whether it has ended */
 
 extern char **environ;
 
@@ -91,32 +95,55 @@ start(const char *const argv[], char **env, int out, pid_t *pid)
 	return rc;
 }
 
-/* All that comes, so that nobody waits for us to read; what has no room is dropped. */
-static void
-take_output(int fd, char *out, size_t n)
+/* What the child prints: 0 at its end. */
+static int
+take_output(int fd, char *out, size_t n, size_t *at)
 {
 	char waste[512];
-	size_t at = 0;
 	ssize_t got;
 
-	for (;;) {
-		if (at + 1 < n)
-			got = read(fd, out + at, n - 1 - at);
-		else
-			got = read(fd, waste, sizeof(waste));
-		if (got == 0 || (got == -1 && errno != EINTR))
-			break;
-		if (got > 0 && at + 1 < n)
-			at += (size_t)got;
+	/* All is read, so that it does not wait for us; what has no room is dropped. */
+	got = *at + 1 < n ? read(fd, out + *at, n - 1 - *at) : read(fd, waste, sizeof(waste));
+	if (got > 0 && *at + 1 < n)
+		*at += (size_t)got;
+	return got > 0 || (got == -1 && errno == EINTR);
+}
+
+/*
+ * Until the child has ended (and its output, where that is wanted).  Who is
+ * asked to stop meanwhile asks the child too; one that is started to clean up
+ * after a stop runs to its end.
+ */
+static int
+wait_for(pid_t pid, int fd, char *out, size_t n)
+{
+	bool stopped = stop_asked();
+	int status = 0;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	size_t at = 0;
+	pid_t got;
+
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0 || (got == -1 && errno == EINTR)) {
+		if (!stopped && stop_asked()) {
+			stopped = true;
+			(void)kill(pid, SIGTERM);
+		}
+		if (poll(&p, p.fd == -1 ? 0 : 1, LOOK_MS) > 0 && !take_output(p.fd, out, n, &at))
+			p.fd = -1;
 	}
-	out[at] = '\0';
+	/* What it left in the pipe; whoever else holds that open is not waited for. */
+	while (p.fd != -1 && poll(&p, 1, 0) > 0 && take_output(p.fd, out, n, &at))
+		;
+	if (out != NULL)
+		out[at] = '\0';
+	return status;
 }
 
 int
 child_run(const char *const argv[], const char *const more[], char *out, size_t n, struct err *e)
 {
 	char safe[512], **env = environment(more);
-	int pipefd[2] = { -1, -1 }, status = 0, rc;
+	int pipefd[2] = { -1, -1 }, status, rc;
 	pid_t pid;
 
 	(void)text_safe(safe, sizeof(safe), argv[0], strlen(argv[0]));
@@ -127,16 +154,13 @@ child_run(const char *const argv[], const char *const more[], char *out, size_t 
 	}
 	rc = start(argv, env, out != NULL ? pipefd[1] : STDERR_FILENO, &pid);
 	free(env);
-	if (out != NULL) {
+	if (out != NULL)
 		(void)io->close(pipefd[1]);
-		if (rc == 0)
-			take_output(pipefd[0], out, n);
+	status = rc == 0 ? wait_for(pid, pipefd[0], out, n) : 0;
+	if (out != NULL)
 		(void)io->close(pipefd[0]);
-	}
 	if (rc != 0)
 		return err_set(e, ERR_PROGRAM, "%s cannot be run: %s", safe, strerror(rc));
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

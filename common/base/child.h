@@ -10,7 +10,8 @@ struct err;
 /**
  * child_run(argv, more, out, n, e):
  * Run ${argv}[0] (looked for in PATH where it has no slash) with ${argv} and
- * wait for its end.  Its input is empty, its messages are ours.  ${more} is
+ * wait for its end; who is asked to stop meanwhile sends it SIGTERM.  Its input
+ * is empty, its messages are ours.  ${more} is
  * NULL or "NAME=VALUE" strings that are added to its environment.  What it
  * prints goes into the ${n} bytes at ${out}, zero-terminated and cut there, or
  * where ${out} is NULL to stderr.  Return its exit status; 128 and more where

@@ -104,6 +104,24 @@ how_a_program_ended_is_told_apart(void **state)
 	assert_int_equal(e.code, ERR_PROGRAM);
 }
 
+/* One that waits for ever is ended by whoever asks us to stop; one to clean up afterwards is not. */
+static void
+a_program_is_asked_to_stop_when_we_are(void **state)
+{
+	const char *const argv[] = { "sh", "-c", "kill -TERM $PPID; read line <>/dev/null; while :; do :; done", NULL };
+	const char *const clean[] = { "sh", "-c", "exit 0", NULL };
+	struct err e;
+
+	(void)state;
+	err_clear(&e);
+	stop_init();
+	stop_reset();
+	assert_int_equal(child_run(argv, NULL, NULL, 0, &e), 128 + 15);
+	assert_true(stop_asked());
+	assert_int_equal(child_run(clean, NULL, NULL, 0, &e), 0);
+	stop_reset();
+}
+
 int
 main(void)
 {
@@ -114,6 +132,7 @@ main(void)
 		cmocka_unit_test(a_program_gets_its_words_as_they_are),
 		cmocka_unit_test(a_program_gets_what_is_added_to_its_environment),
 		cmocka_unit_test(how_a_program_ended_is_told_apart),
+		cmocka_unit_test(a_program_is_asked_to_stop_when_we_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
