@@ -9,6 +9,7 @@
 #include "common/base/io.h"
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
+#include "common/disk/mount.h"
 #include "common/flow/custody_log.h"
 #include "formats/fmt_custody_log.h"
 
@@ -150,18 +151,19 @@ bytes_read(struct custody_log *l, struct findings *found, const uint8_t *bytes, 
 int
 custody_log_read(struct custody_log *l, struct findings *found, const char *path, struct err *e)
 {
+	struct disk_mount m;
 	uint8_t *bytes;
 	struct stat st;
 	size_t len;
-	int fd, rc;
+	int rc;
 
 	if (io->fstatat(AT_FDCWD, path, &st, 0) != 0)
 		return err_errno(e, "%s", path);
-	if (S_ISDIR(st.st_mode)) {
-		if ((fd = dir_open(AT_FDCWD, path, e)) == -1)
+	if (S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode)) {
+		if (disk_mount_open(path, 0, NULL, &m, e) != 0)
 			return -1;
-		rc = directory_read(l, found, fd, path, e);
-		(void)io->close(fd);
+		rc = directory_read(l, found, m.fd, path, e);
+		(void)disk_mount_close(&m, NULL);
 		return rc;
 	}
 	if (file_read(AT_FDCWD, path, CUSTODY_LOG_MAX, &bytes, &len, e) != 0)

@@ -44,7 +44,7 @@ for tool in seed import verify; do
 	holds "tree-$tool" "$tool"
 	[ "$(dpkg-deb -f "$1" Package)" = "samara-$tool" ] || { echo "$1 has another name inside"; exit 1; }
 	depends=$(dpkg-deb -f "$1" Depends)
-	for library in libc6 libsodium libzstd; do
+	for library in libc6 libsodium libzstd libblkid libmount; do
 		case $depends in
 		*"$library"*) ;;
 		*) echo "$1 does not depend on $library but: $depends"; exit 1 ;;
