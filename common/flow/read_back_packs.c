@@ -112,8 +112,8 @@ pass_work(void *arg)
 	struct pass *p = arg;
 	uint8_t *buf = aligned_alloc(READ_BLOCK, READ_CAP);
 	struct err e;
-	uint32_t at;
-	size_t len;
+	uint32_t at = 0;
+	size_t len = 0;
 	int rc;
 
 	err_clear(&e);
