@@ -108,6 +108,17 @@ above_remove(struct wiping *w, const char *path)
 	}
 }
 
+/* Whether what went wrong with the index may be over when it is tried again; else it is gone, or damaged in both places. */
+static int
+may_pass(const struct err *own, struct err *e)
+{
+	if (own->code != ERR_IO && own->code != ERR_MEMORY && own->code != ERR_PERMISSION)
+		return 0;
+	if (e != NULL)
+		*e = *own;
+	return 1;
+}
+
 /* What the index names; where that is gone already, so are they. */
 static int
 packs_wipe(struct wiping *w, const struct disk_statement *s, struct err *e)
@@ -121,7 +132,7 @@ packs_wipe(struct wiping *w, const struct disk_statement *s, struct err *e)
 
 	err_clear(&own);
 	if ((r = index_reader_new(&w->dir, s, &own)) == NULL)
-		return 0;
+		return may_pass(&own, e) ? -1 : 0;
 	while ((rc = index_reader_next(r, &number, &len, &table, &table_len, &foot, &own)) == 1) {
 		image_name_pack(name, number);
 		if (file_wipe(w, name, e) != 0)
@@ -130,7 +141,7 @@ packs_wipe(struct wiping *w, const struct disk_statement *s, struct err *e)
 			above_remove(w, name);
 	}
 	index_reader_free(r);
-	return rc == 1 ? -1 : 0;
+	return rc == 1 || (rc < 0 && may_pass(&own, e)) ? -1 : 0;
 }
 
 static int
