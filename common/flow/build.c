@@ -13,6 +13,7 @@
 #include "common/base/queue.h"
 #include "common/base/secret.h"
 #include "common/base/stop.h"
+#include "common/flow/topup.h"
 #include "common/flow/topup_build.h"
 #include "common/catalog/seen.h"
 #include "common/crypto/hash.h"
@@ -59,6 +60,7 @@ build_release(struct build *b)
 	const int fds[] = { b->imagefd, b->runs_fd, b->set_fd };
 
 	seen_free(b->seen);
+	topup_ids_free(b->given);
 	journal_close(b->j);
 	image_state_free(b->im);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)

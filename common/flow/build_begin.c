@@ -17,6 +17,7 @@
 #include "common/disk/image_file.h"
 #include "common/flow/build_run.h"
 #include "common/flow/pack_sink.h"
+#include "common/flow/topup.h"
 #include "common/flow/topup_build.h"
 #include "common/pack/pack_view.h"
 
@@ -229,8 +230,9 @@ held_table(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const s
 	(void)disk, (void)number, (void)file_len, (void)table, (void)table_len, (void)foot;
 	for (uint32_t i = 0; i < t->count; i++) {
 		pack_table_row(t, i, &row);
-		memcpy(ids + (size_t)n++ * DIGEST_LEN, row.id, DIGEST_LEN);
-		if (n == 256 || i + 1 == t->count) {
+		if (b->given == NULL || !topup_ids_has(b->given, row.id))
+			memcpy(ids + (size_t)n++ * DIGEST_LEN, row.id, DIGEST_LEN);
+		if (n == 256 || (i + 1 == t->count && n > 0)) {
 			if (seen_claim(b->seen, ids, n, known, e) != 0)
 				return -1;
 			n = 0;
@@ -243,12 +245,14 @@ static int
 held_load(struct build *b, struct err *e)
 {
 	struct image_state *im, *again;
+	struct topup_ids *given;
 	char **names;
 	size_t n;
 	int rc = 0;
 
-	if (state_images(b->s, &names, &n, e) != 0)
+	if (topup_given_load(b, e) != 0 || state_images(b->s, &names, &n, e) != 0)
 		return -1;
+	given = b->given;
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		bool own = strcasecmp(names[i], b->im->name) == 0;
 
@@ -260,6 +264,7 @@ held_load(struct build *b, struct err *e)
 			continue;
 		}
 		if (own || (!topup_is(b) && image_counts(im) && (b->im->begin.flags & JB_FULL) == 0)) {
+			b->given = own ? NULL : given;	/* what it packed itself it has, whatever was given up before */
 			if ((again = image_state_load(b->s, names[i], held_table, b, e)) == NULL)
 				rc = -1;
 			image_state_free(again);
@@ -267,6 +272,8 @@ held_load(struct build *b, struct err *e)
 		image_state_free(im);
 	}
 	dir_list_free(names, n);
+	topup_ids_free(given);
+	b->given = NULL;
 	return rc;
 }
 

@@ -10,6 +10,7 @@
 
 struct order;
 struct seen;
+struct topup_ids;
 
 struct build {
 	const struct build_options *o;
@@ -24,6 +25,7 @@ struct build {
 	int imagefd;			/* samara/NAME on the disk */
 	struct journal *j;
 	struct seen *seen;
+	struct topup_ids *given;	/* ids that were given up: no chunk of an earlier image counts for them */
 	struct job *job;
 	struct source_view *view;	/* while it reads: the source held still, or NULL */
 	struct pace *pace;

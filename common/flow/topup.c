@@ -250,6 +250,19 @@ struct losing {
 	size_t last_len;
 };
 
+/* Does the small file look as it did when it was read? */
+static bool
+file_is_live(const struct topup *t, const struct topup_file *f)
+{
+	char path[TOPUP_PATH_MAX];
+	struct stat st;
+
+	return f->en->size < t->cut_min && topup_path(path, f->dir, f->en->name) &&
+	    io->fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_size == f->en->size && st.st_mtim.tv_sec == f->en->mtime_s &&
+	    (uint32_t)st.st_mtim.tv_nsec == f->en->mtime_ns;
+}
+
 static int
 extent_lost(void *arg, const struct topup_file *f, uint64_t at, const struct extent *x, struct err *e)
 {
@@ -267,7 +280,7 @@ extent_lost(void *arg, const struct topup_file *f, uint64_t at, const struct ext
 	l->last[f->dir.len] = '/';
 	memcpy(l->last + f->dir.len + 1, f->en->name.p, f->en->name.len);
 	l->last_len = n;
-	l->t->calls->lost(l->t->calls->arg, l->seq, f->dir, f->en->name);
+	l->t->calls->lost(l->t->calls->arg, l->seq, f->dir, f->en->name, file_is_live(l->t, f));
 	return 0;
 }
 
@@ -288,7 +301,7 @@ listing_lost(void *arg, const uint8_t id[DIGEST_LEN], struct err *e)
 		return 0;
 	k->l->told[which] = 1;
 	if (!k->told)
-		k->l->t->calls->lost(k->l->t->calls->arg, k->l->seq, view_of("", 0), view_of("", 0));
+		k->l->t->calls->lost(k->l->t->calls->arg, k->l->seq, view_of("", 0), view_of("", 0), false);
 	k->told = 1;
 	return 0;
 }
@@ -333,7 +346,7 @@ all_lost(struct topup *t, uint64_t highest, struct err *e)
 			rc = snapshot_lost(l, seq, e);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		if (topup_ids_wanted(t->want, i) && !l->told[i]) {
-			t->calls->lost(t->calls->arg, 0, view_of("", 0), view_of("", 0));
+			t->calls->lost(t->calls->arg, 0, view_of("", 0), view_of("", 0), false);
 			break;
 		}
 	free(l->told);

@@ -6,6 +6,7 @@
  * that their snapshots took them from, as far as these are as they were.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,8 @@ void topup_ids_free(struct topup_ids *t);
 int topup_ids_add(struct topup_ids *t, const uint8_t id[DIGEST_LEN], struct err *e);
 /* Strike off one that is had from elsewhere; nothing if it is not wanted. */
 void topup_ids_strike(struct topup_ids *t, const uint8_t id[DIGEST_LEN]);
+/* Whether it is among them, had or not. */
+bool topup_ids_has(const struct topup_ids *t, const uint8_t id[DIGEST_LEN]);
 size_t topup_ids_count(const struct topup_ids *t);
 size_t topup_ids_left(const struct topup_ids *t);
 /* Id ${i} in order, and whether it was had; NULL past the end. */
@@ -36,9 +39,10 @@ struct topup_calls {
 	/*
 	 * What can no longer be had: file ${name} in ${dir} of snapshot ${seq}; an
 	 * empty ${name}: the snapshot's listing itself; ${seq} 0: nothing that this machine's
-	 * snapshots need.
+	 * snapshots need.  ${live}: the file looks as it did, but it lay in a bundle with
+	 * others that do not; it goes into the next snapshot anew.
 	 */
-	void (*lost)(void *arg, uint64_t seq, struct fmt_view dir, struct fmt_view name);
+	void (*lost)(void *arg, uint64_t seq, struct fmt_view dir, struct fmt_view name, bool live);
 	void *arg;
 };
 

@@ -34,6 +34,25 @@ topup_is(const struct build *b)
 	return b->im != NULL && memcmp(b->im->begin.snapshot_id, none, ID_LEN) == 0;
 }
 
+int
+topup_given_load(struct build *b, struct err *e)
+{
+	struct id_sorter *ids = id_sorter_new(b->runs_fd, SORT_MEMORY, e);
+	uint8_t id[DIGEST_LEN];
+	int rc = -1;
+
+	if ((b->given = topup_ids_new()) == NULL)
+		(void)err_errno(e, "list of what was given up");
+	else if (ids != NULL && state_given_up(b->s, ids, e) == 0 && id_sorter_rewind(ids, e) == 0)
+		while ((rc = id_sorter_next(ids, id, e)) == 1)
+			if (topup_ids_add(b->given, id, e) != 0) {
+				rc = -1;
+				break;
+			}
+	id_sorter_free(ids);
+	return rc;
+}
+
 /* --- the gap list --- */
 
 static int
@@ -126,7 +145,7 @@ struct putting {
 	struct pack_sink *sink;
 	struct codec *codec;
 	uint8_t *inner;
-	uint64_t files_lost;
+	uint64_t files_lost, files_again;
 };
 
 static int
@@ -145,11 +164,15 @@ chunk_put(void *arg, unsigned kind, const uint8_t id[DIGEST_LEN], const uint8_t 
 }
 
 static void
-file_lost(void *arg, uint64_t seq, struct fmt_view dir, struct fmt_view name)
+file_lost(void *arg, uint64_t seq, struct fmt_view dir, struct fmt_view name, bool live)
 {
 	struct putting *p = arg;
 	char safe_dir[4096], safe_name[NAME_LEN_MAX * 4 + 4], line[8192];
 
+	if (live) {
+		p->files_again++;
+		return;
+	}
 	if (seq == 0)
 		(void)snprintf(line, sizeof(line), "chunks that no snapshot closed on this machine needs");
 	else if (name.len == 0)
@@ -162,6 +185,15 @@ file_lost(void *arg, uint64_t seq, struct fmt_view dir, struct fmt_view name)
 	say_warn("%s", line);
 	if (p->b->job != NULL)
 		job_warn(p->b->job, "%s", line);
+}
+
+/* What lay in one bundle with a file that changed. */
+static void
+again_say(const struct putting *p)
+{
+	if (p->files_again > 0)
+		say_info("%llu files that lay in one chunk with these look as they did: the next build takes them anew",
+		    (unsigned long long)p->files_again);
 }
 
 static int
@@ -285,6 +317,7 @@ topup_read(struct build *b, struct err *e)
 	if (list_read(b, b->im->fd, GAPS, want, &gaps, e) == 0 && image_packs(b->s, b->im, table_strike, want, e) == 0 &&
 	    chunks_collect(&p, want, e) == 0 && build_reload(b, e) == 0)
 		rc = 0;
+	again_say(&p);
 	if (rc == 0) {
 		b->r->missing = topup_ids_count(want);
 		b->r->given_up = topup_ids_left(want);
@@ -318,6 +351,7 @@ topup_dry(struct build *b, struct err *e)
 		return err_errno(e, "top-up");
 	if (list_read(b, AT_FDCWD, b->o->missing, want, &gaps, e) == 0)
 		rc = topup_collect(b->s, b->k, want, &calls, e);
+	again_say(&p);
 	b->r->missing = topup_ids_count(want);
 	b->r->given_up = topup_ids_left(want);
 	b->r->files_lost = p.files_lost;

@@ -15,6 +15,9 @@
 /* Whether the image in hand is one. */
 bool topup_is(const struct build *b);
 
+/* Load what this machine gave up: no build leans on it any more.  0 or -1 with ${e}. */
+int topup_given_load(struct build *b, struct err *e);
+
 /* The gap list that was named: this vault's, for this machine, whole.  0 or -1 with ${e}, before anything is begun. */
 int topup_check(struct build *b, struct err *e);
 

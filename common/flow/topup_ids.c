@@ -98,6 +98,12 @@ topup_ids_strike(struct topup_ids *t, const uint8_t id[DIGEST_LEN])
 		topup_ids_had(t, i);
 }
 
+bool
+topup_ids_has(const struct topup_ids *t, const uint8_t id[DIGEST_LEN])
+{
+	return topup_ids_find(t, id) != TOPUP_NONE;
+}
+
 size_t
 topup_ids_count(const struct topup_ids *t)
 {
