@@ -181,9 +181,14 @@ loop_need ext4 slow >why || { echo "without the pulled disk: $(cat why)"; exit 0
 loop_slow_attach slow 160M delay-write=2ms
 loop_format "$loop" ext4
 loop_mount "$loop" mnt
+touch before
 build --to mnt src >pulled.out 2>pulled.err &
 pid=$!
-loop_until sh -c 'find mnt/samara -name "*.pk" | grep -q .' || fail "no pack came" pulled.out pulled.err
+# Packs that are durable stand in the journal of the image.
+pack_came() {
+	find state/images -name journal -newer before -size +3k | grep -q .
+}
+loop_until pack_came || fail "no pack came" pulled.out pulled.err
 loop_pull slow
 rc=0
 wait $pid || rc=$?
@@ -192,6 +197,20 @@ grep -qE 'S-(1001|1004|1007|1205)' pulled.err || fail "no word of what is wrong"
 ! grep -F "you can remove it" pulled.out || fail "a disk that is gone was released"
 umount mnt || umount -l mnt
 loop_slow_end slow
+
+loop_attach slow/disk.img		# a copy of it is not the disk
+dev=$loop
+loop_mount "$dev" mnt ro
+loop_attach copy.img 160M
+loop_format "$loop" ext4
+loop_mount "$loop" copy
+cp -a mnt/samara copy
+loop_unmount mnt
+loop_detach "$dev"
+gives 14 copied samara-seed build --resume --passphrase-file pass --to copy
+says "is not the file system on which disk" copied.err
+loop_unmount copy
+loop_detach "$loop"
 
 loop_slow_attach slow '' delay-read=4ms
 gives 0 resumed samara-seed build --resume --passphrase-file pass --to "$loop"
