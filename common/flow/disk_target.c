@@ -7,7 +7,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
@@ -17,6 +16,7 @@
 #include "common/disk/image_file.h"
 #include "common/disk/image_sweep.h"
 #include "common/disk/mount.h"
+#include "common/flow/disk_readme.h"
 #include "common/flow/disk_write.h"
 #include "common/walk/walk_fs.h"
 
@@ -179,35 +179,6 @@ write_slots(int imagefd, struct state *s, struct err *e)
 	return rc;
 }
 
-static int
-write_readme(const struct disk_target *t, const struct label *l, struct err *e)
-{
-	struct buf b;
-	int rc;
-
-	buf_init(&b);
-	buf_print(&b,
-	    "This disk carries backups made by samara, in the directories beside this file.\n"
-	    "\n"
-	    "They are encrypted.  Whoever finds this disk can read nothing from it, and\n"
-	    "does no harm by looking; please do not change or delete anything.\n"
-	    "\n"
-	    "  image     %s, disk %u\n"
-	    "  machine   %s\n"
-	    "  vault     %s\n"
-	    "\n"
-	    "Found it?  Please give it back to the organisation whose name is on the parcel.\n"
-	    "At the vault:    samara-import ingest VAULT DISK\n"
-	    "To check it:     samara-verify disk DISK            (needs no key)\n"
-	    "To restore:      samara-seed restore latest --from DISK --to DIR --kit FILE\n"
-	    "                 (needs the machine's recovery kit and its passphrase)\n",
-	    l->short_name, l->disk, l->machine_name, l->vault_name);
-	if ((rc = buf_check(&b, e)) == 0)
-		rc = file_replace(t->fd, IMAGE_README, b.p, b.len, 0644, e);
-	buf_release(&b);
-	return rc;
-}
-
 int
 disk_begin(const struct disk_target *t, struct state *s, const char *name, const uint8_t *label, size_t len, struct err *e)
 {
@@ -224,7 +195,7 @@ disk_begin(const struct disk_target *t, struct state *s, const char *name, const
 	    write_key(fd, "member", s->member_bytes, s->member_len, e) != 0 ||
 	    write_key(fd, "regist", s->regist_bytes, s->regist_len, e) != 0 ||
 	    write_slots(fd, s, e) != 0 || dir_make(fd, "packs", 0755, e) != 0 || dir_make(fd, "custody", 0755, e) != 0 ||
-	    write_readme(t, &l, e) != 0 || disk_write_twice(fd, "label2", "label", label, len, e) != 0) {
+	    disk_readme_write(t->fd, &l, e) != 0 || disk_write_twice(fd, "label2", "label", label, len, e) != 0) {
 		io->close(fd);
 		return err_during(e, "disk %s", t->path);
 	}

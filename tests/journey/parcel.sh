@@ -18,7 +18,8 @@ quiet() { ! grep -q -- "$2" "$1" || fail "said: $2" "$1"; }
 
 SAMARA_STATE=$PWD/state
 export SAMARA_STATE
-mkdir src disk1 disk2 disk3
+mkdir src disk1 disk2 disk3 address1
+echo one >address1/file
 for i in 1 2 3 4 5 6 7 8; do head -c 300000 /dev/urandom >"src/file$i"; done
 
 run create 0 samara-import create vault --name dc-north --key-copy key.copy
@@ -38,6 +39,18 @@ other=$(samara-seed images --json | python3 -c 'import json, sys
 print([o["image"] for o in map(json.loads, sys.stdin) if o.get("state") == "building"][0])')
 run unsealed 16 samara-seed ship "$other" --carrier DHL --tracking 1
 run unsealed_lost 16 samara-seed lost "$other"
+
+# Two images on one disk: its README names both.
+mkdir disk4
+run p 0 samara-seed build --plain-directory --to disk4 --no-key-test --set p address1
+run q 0 samara-seed build --plain-directory --to disk4 --no-key-test --set q address1
+for name in $(ls disk4/samara | grep -v README | tr 'a-z' 'A-Z'); do
+	says disk4/samara/README.txt "^  $name-1 .*machine db1, for vault dc-north"
+done
+[ "$(grep -c 'for vault' disk4/samara/README.txt)" = 2 ] || fail "not two images" disk4/samara/README.txt
+for set in p q; do
+	run away 0 samara-seed cancel "$(sed -n 's/^image \([A-Z0-9]*\) sealed.*/\1/p' $set.out)"
+done
 
 # --- the slip, and what is missing on it
 
