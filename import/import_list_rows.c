@@ -165,10 +165,38 @@ disk_row(void *arg, const void *row, struct err *e)
 	return 0;
 }
 
+/* A disk that was refused: all that is said of it is what its label claims. */
+static int
+refusal_row(void *arg, const void *row, struct err *e)
+{
+	const struct cat_refusal *r = row;
+	struct listing *l = arg;
+	char name[32], day[HUMAN_MAX], why[SAFE];
+	struct out *j = out_object("refused");
+
+	(void)e;
+	if (l->rows++ == 0)
+		out_text("%-10s  %-9s  %-11s\n", "disk", "state", "since");
+	(void)snprintf(name, sizeof(name), "%s-%u", r->short_name, r->number);
+	out_text("%-10s  %-9s  %-11s  %s\n", name, "refused", human_day(day, r->time / SECOND),
+	    text_line(why, sizeof(why), r->why));
+	out_str(j, "disk", name);
+	out_bytes(j, "image_id", r->image_id, ID_LEN);
+	out_bytes(j, "machine_id", r->machine_id, ID_LEN);
+	out_u64(j, "number", r->number);
+	out_str(j, "state", "refused");
+	out_name(j, "why", r->why, strlen(r->why));
+	out_i64(j, "time", r->time / SECOND);
+	out_emit(j);
+	return 0;
+}
+
 int
 list_disks(struct listing *l, struct err *e)
 {
-	return catalog_each(l->v->catalog, &cat_disks, 0, NULL, disk_row, l, e);
+	if (catalog_each(l->v->catalog, &cat_disks, 0, NULL, disk_row, l, e) != 0)
+		return -1;
+	return l->expected ? 0 : catalog_each(l->v->catalog, &cat_refusals, 0, NULL, refusal_row, l, e);
 }
 
 static void

@@ -41,6 +41,8 @@ emit_result(const struct receive_result *r)
 	out_str(j, "manifest", r->manifest);
 	out_bool(j, "registers", r->registers);
 	out_bool(j, "again", r->again);
+	out_name(j, "announced", r->announced, strlen(r->announced));
+	out_bool(j, "other_parcel", r->other_parcel);
 	out_str(j, "disk_state", r->disk_state == 0 ? "" : disk_state_text(r->disk_state));
 	out_str(j, "image_state", r->image_state == 0 ? "" : image_state_text(r->image_state));
 	out_u64(j, "disks", r->disks);
@@ -85,12 +87,15 @@ print_missing(const struct receive_result *r)
 static void
 print_received(const struct told *t, const struct receive_result *r)
 {
-	char machine[NAME_MAX_LEN * 4 + 4];
+	char machine[NAME_MAX_LEN * 4 + 4], announced[sizeof(r->announced) * 4];
 
 	(void)text_safe(machine, sizeof(machine), r->machine_name, strlen(r->machine_name));
 	out_text("%s-%u  of machine %s, for vault %s: %s\n", r->short_name, r->disk, machine, t->v->desc.name,
 	    r->complete ? "all of it is in the vault already" : t->dry_run ? "would be received" :
 	    r->again ? "is here already" : "received");
+	if (r->other_parcel)
+		out_text("        it was announced with another parcel: %s\n",
+		    text_safe(announced, sizeof(announced), r->announced, strlen(r->announced)));
 	if (r->registers)
 		out_text("        the machine is not registered yet; its registration on this disk is good: it registers with "
 		    "ingest\n");

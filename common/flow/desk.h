@@ -29,7 +29,7 @@ struct receive_options {
 struct receive_result {
 	char short_name[SHORT_LEN + 1];
 	uint32_t disk;
-	uint8_t image_id[ID_LEN];
+	uint8_t image_id[ID_LEN], machine_id[ID_LEN];
 	char machine_name[NAME_MAX_LEN + 1];
 	char vault_name[NAME_MAX_LEN + 1];	/* as its label has it */
 	char manifest[24];		/* the manifest's short string; "" if there is none on the disk */
@@ -38,6 +38,8 @@ struct receive_result {
 	char why[TEXT_MAX_LEN + 1];
 	int registers;			/* its machine is not known yet; the registration on the disk is good */
 	int again;			/* it was received before */
+	char announced[TEXT_MAX_LEN * 2 + 2];	/* carrier and number of the parcel that was announced for it; "" if none was */
+	int other_parcel;		/* it came in another one */
 	unsigned disk_state, image_state;	/* enum cat_disk_state, cat_image_state; 0: none yet */
 	int complete;			/* this very disk was ingested, and nothing of it was bad */
 	/* Of the image, as far as a manifest is known; with this disk counted as received. */

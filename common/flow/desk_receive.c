@@ -91,6 +91,21 @@ record_received(struct receiving *d, int here, struct err *e)
 	    vault_custody(d->g.v, d->g.st.image_id, CUSTODY_RECEIVED, d->g.st.disk, note, e);
 }
 
+/* Is there a word of the parcel that this image should come in? */
+static int
+parcel_compare(struct receiving *d, struct err *e)
+{
+	struct cat_parcel p;
+	int rc;
+
+	memcpy(p.image_id, d->g.st.image_id, ID_LEN);
+	if ((rc = catalog_get(d->g.v->catalog, &cat_parcels, &p, e)) != 0)
+		return rc < 0 ? -1 : 0;
+	(void)snprintf(d->r->announced, sizeof(d->r->announced), "%s %s", p.carrier, p.tracking);
+	d->r->other_parcel = d->o->tracking != NULL && strcmp(d->o->tracking, p.tracking) != 0;
+	return 0;
+}
+
 /* In the transaction: 0 received, 1 refused, -1. */
 static int
 decide(struct receiving *d, struct err *e)
@@ -115,6 +130,8 @@ decide(struct receiving *d, struct err *e)
 	d->r->again = rc == 0 && (row.state == DISK_RECEIVED || row.state == DISK_INGESTED);
 	d->r->complete = d->r->again && row.state == DISK_INGESTED && row.complete &&
 	    memcmp(row.statement, d->g.st_digest, DIGEST_LEN) == 0;
+	if (parcel_compare(d, e) != 0)
+		return -1;
 	if (!d->o->dry_run && is_news(d, &row, rc) && record_received(d, d->r->again, e) != 0)
 		return -1;
 	return 0;
@@ -246,6 +263,7 @@ receive_one(struct vault *v, int diskfd, const char *path, const char *short_nam
 	memcpy(r->machine_name, l->machine_name, sizeof(r->machine_name));
 	memcpy(r->vault_name, l->vault_name, sizeof(r->vault_name));
 	memcpy(r->image_id, l->image_id, ID_LEN);
+	memcpy(r->machine_id, l->machine_id, ID_LEN);
 	r->disk = l->disk;
 	rc = o->only_own && memcmp(l->vault_id, v->desc.vault_id, ID_LEN) != 0 ? 1 : receive_image(&d, e);
 	ingest_forget(&d.g);

@@ -140,13 +140,35 @@ places_add(struct dock *d, struct err *e)
 	return 0;
 }
 
+static int
+is_among(const struct device_names *all, const char *name)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (strcmp(all->name[i], name) == 0)
+			return 1;
+	return 0;
+}
+
+/* Those of ${before} that are gone are new when they come again. */
+static void
+devices_forget(struct device_names *before, const struct device_names *now)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < before->n; i++)
+		if (is_among(now, before->name[i]))
+			memmove(before->name[kept++], before->name[i], sizeof(before->name[0]));
+	before->n = kept;
+}
+
 /* Every removable device, and every one that was not there before, gets a bay; it keeps it. */
 static void
-devices_add(struct dock *d, const struct device_names *before)
+devices_add(struct dock *d, struct device_names *before)
 {
 	struct device_names now;
 
 	devices_list(&now);
+	devices_forget(before, &now);
 	for (size_t i = 0; i < now.n && d->nbays < DOCK_BAYS_MAX; i++) {
 		char path[80];
 		int known = 0;
@@ -154,9 +176,7 @@ devices_add(struct dock *d, const struct device_names *before)
 		(void)snprintf(path, sizeof(path), "/dev/%s", now.name[i]);
 		for (size_t k = 0; k < d->nbays; k++)
 			known |= strcmp(d->bays[k]->path, path) == 0;
-		for (size_t k = 0; k < before->n && !device_is_removable(now.name[i]); k++)
-			known |= strcmp(before->name[k], now.name[i]) == 0;
-		if (!known)
+		if (!known && (device_is_removable(now.name[i]) || !is_among(before, now.name[i])))
 			(void)bay_add(d, path, 1, NULL);
 	}
 }
@@ -181,7 +201,7 @@ look_over(struct dock *d, struct bay_view *views)
 }
 
 static void
-watch(struct dock *d, const struct device_names *before)
+watch(struct dock *d, struct device_names *before)
 {
 	struct bay_view *views = calloc(DOCK_BAYS_MAX, sizeof(*views));
 	int idle;

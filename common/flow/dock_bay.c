@@ -10,6 +10,7 @@
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/dock_bay.h"
+#include "common/flow/ingest_job.h"
 #include "common/flow/vault.h"
 #include "common/flow/vault_status.h"
 
@@ -22,6 +23,8 @@ struct visit {
 	struct vault *v;
 	char names[IMAGES_MOST][SHORT_LEN + 1];	/* of the images that are to be taken in */
 	size_t n;
+	struct receive_result in[IMAGES_MOST];	/* those of which all that this disk has is in the vault */
+	size_t nin;
 	int attention, retry;
 	char why[512];
 };
@@ -106,13 +109,15 @@ received(void *arg, const struct receive_result *r)
 {
 	struct visit *s = arg;
 
+	if (s->n == IMAGES_MOST || s->nin == IMAGES_MOST)
+		return;
 	name_it(s->b, r);
 	if (r->refused) {
 		say_of(s, 1, "%s-%u refused: %s", r->short_name, r->disk, r->why);
 		s->retry |= r->unclaimed || r->refused == ERR_RULE;
 	} else if (r->complete && r->image_state != IMAGE_GAP) {
-		of_image(s, r->short_name, r->image_state, r->disks_in, r->disks);
-	} else if (s->n < IMAGES_MOST) {
+		s->in[s->nin++] = *r;
+	} else {
 		memcpy(s->names[s->n++], r->short_name, SHORT_LEN + 1);
 	}
 }
@@ -145,6 +150,19 @@ taken_in(void *arg, const struct ingest_result *r)
 	}
 }
 
+/*
+ * What was in before is not read again.  But a run that was killed may have
+ * written down the disk and not yet what that makes of its image.
+ */
+static int
+known_again(struct visit *s, const struct receive_result *r, struct err *e)
+{
+	if (r->image_state == IMAGE_INGESTING && vault_states(s->v, r->machine_id, e) != 0)
+		return -1;
+	of_image(s, r->short_name, state_of(s, r->image_id), r->disks_in, r->disks);
+	return 0;
+}
+
 /* What is on the disk for one vault. */
 static int
 visit_vault(void *arg, struct vault *v, const char *path, struct err *e)
@@ -156,13 +174,15 @@ visit_vault(void *arg, struct vault *v, const char *path, struct err *e)
 	    .watch = &s->b->watch };
 	int rc;
 
-	s->n = 0;
+	s->n = s->nin = 0;
 	s->v = v;
 	if (receive_disk(v, path, &ro, received, s, e) != 0)
 		return -1;
 	if (s->n > 0)
 		bay_set(s->b, BAY_WORKING, "");
 	rc = 0;
+	for (size_t i = 0; i < s->nin && rc == 0; i++)
+		rc = known_again(s, &s->in[i], e);
 	for (size_t i = 0; i < s->n && rc == 0; i++) {
 		io_.image = s->names[i];
 		rc = ingest_disk(v, path, &io_, taken_in, s, e);
@@ -193,9 +213,15 @@ visit_failed(struct visit *s, const struct err *e)
 void
 bay_serve(struct bay *b)
 {
-	struct visit s = { .b = b };
+	struct visit *s = calloc(1, sizeof(*s));
 	struct err e;
 
+	if (s == NULL) {
+		b->retry = io_mono_ns() + RETRY;
+		bay_set(b, BAY_ATTENTION, "there is no memory");
+		return;
+	}
+	s->b = b;
 	(void)pthread_mutex_lock(&b->dock->lock);
 	b->unfinished = 0;
 	b->view.disk[0] = b->view.machine[0] = b->view.vault[0] = '\0';
@@ -204,12 +230,14 @@ bay_serve(struct bay *b)
 	atomic_store(&b->watch.read, 0);
 	err_clear(&e);
 	b->retry = 0;
-	if (desk_each_vault(&b->dock->o->where, b->path, visit_vault, &s, &e) != 0) {
+	if (desk_each_vault(&b->dock->o->where, b->path, visit_vault, s, &e) != 0) {
 		if (e.code == ERR_INTERRUPTED)
-			return;
-		visit_failed(&s, &e);
+			goto free;
+		visit_failed(s, &e);
 	}
-	if (s.retry)
+	if (s->retry)
 		b->retry = io_mono_ns() + RETRY;
-	bay_set(b, s.attention ? BAY_ATTENTION : BAY_REMOVE, s.why);
+	bay_set(b, s->attention ? BAY_ATTENTION : BAY_REMOVE, s->why);
+free:
+	free(s);
 }

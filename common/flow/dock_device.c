@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "common/base/err.h"
 #include "common/base/file.h"
@@ -12,6 +13,7 @@
 #include "common/flow/dock_bay.h"
 
 #define BLOCK		"/sys/class/block"
+#define DEVICES		"/sys/dev/block"
 
 /* A number in a small file of sysfs; ${other} if there is none. */
 static uint64_t
@@ -63,7 +65,7 @@ has_partitions(const char *name)
 static int
 is_no_disk(const char *name)
 {
-	static const char *const kinds[] = { "ram", "zram", "dm-", "md", "sr", "fd", "loop", "nbd" };
+	static const char *const kinds[] = { "ram", "zram", "dm-", "md", "sr", "fd" };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strncmp(name, kinds[i], strlen(kinds[i])) == 0)
@@ -83,6 +85,8 @@ devices_list(struct device_names *all)
 	for (size_t i = 0; i < n && all->n < DOCK_BAYS_MAX; i++) {
 		if (is_no_disk(names[i]) || strlen(names[i]) >= sizeof(all->name[0]))
 			continue;
+		if (number_in(BLOCK, names[i], "size", 0) == 0)
+			continue;	/* no medium in it */
 		if (!is_there(names[i], "partition") && has_partitions(names[i]))
 			continue;
 		(void)snprintf(all->name[all->n++], sizeof(all->name[0]), "%s", names[i]);
@@ -99,13 +103,19 @@ device_is_removable(const char *name)
 static int
 look_device(const struct bay *b, struct occupant *who)
 {
-	const char *slash = strrchr(b->path, '/'), *name = slash == NULL ? b->path : slash + 1;
+	struct stat st;
+	char name[32];
 
 	memset(who, 0, sizeof(*who));
-	if ((who->a = number_in(BLOCK, name, "size", 0)) == 0)
+	/* It may be named by its place, which is a symlink. */
+	if (io->fstatat(AT_FDCWD, b->path, &st, 0) != 0 || !S_ISBLK(st.st_mode))
+		return 0;
+	(void)snprintf(name, sizeof(name), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	if ((who->a = number_in(DEVICES, name, "size", 0)) == 0)
 		return 0;
 	/* Counts up each time a disk is put in. */
-	who->b = number_in(BLOCK, name, "diskseq", number_in(BLOCK, name, "../diskseq", 0));
+	who->b = number_in(DEVICES, name, "diskseq", number_in(DEVICES, name, "../diskseq", 0));
+	who->c = (uint64_t)st.st_rdev;
 	return 1;
 }
 

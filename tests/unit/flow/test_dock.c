@@ -163,6 +163,45 @@ a_disk_that_is_in_is_known_again_and_not_read(void **state)
 	assert_int_equal(again.changes[0], 1);	/* it never worked */
 }
 
+/* As a run leaves it that was killed when the disk was written down, and the states were not. */
+static void
+states_forget(struct site *s, const struct seed_image *im)
+{
+	struct vault *v = vault_open(s->vault, 0, &s->e);
+	struct cat_snapshot snap = { .seq = 1 };
+	struct cat_image row;
+
+	assert_non_null(v);
+	assert_int_equal(vault_begin(v, &s->e), 0);
+	memcpy(row.id, im->id, ID_LEN);
+	assert_int_equal(catalog_get(v->catalog, &cat_images, &row, &s->e), 0);
+	row.state = IMAGE_INGESTING;
+	assert_int_equal(catalog_put(v->catalog, &cat_images, &row, &s->e), 0);
+	memcpy(snap.machine_id, s->m.id, ID_LEN);
+	assert_int_equal(catalog_get(v->catalog, &cat_snapshots, &snap, &s->e), 0);
+	snap.state = SNAPSHOT_UNKNOWN;
+	assert_int_equal(catalog_put(v->catalog, &cat_snapshots, &snap, &s->e), 0);
+	assert_int_equal(vault_commit(v, &s->e), 0);
+	vault_close(v);
+}
+
+static void
+what_a_killed_run_did_not_conclude_is_concluded(void **state)
+{
+	struct site *s = *state;
+	struct seen t = { .step = 0 };
+	struct seed_image im;
+
+	one_disk(s, &s->m, 0, "RM4K", 1, 0, 20, &im);
+	(void)dock(s, &t, 1, 1, changed);
+	states_forget(s, &im);
+	(void)dock(s, &t, 1, 1, changed);
+	assert_int_equal(t.last[0].state, BAY_REMOVE);
+	assert_non_null(strstr(t.last[0].why, "RM4K is whole"));
+	assert_int_equal(site_image(s, &im), IMAGE_WHOLE);
+	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+}
+
 static void
 a_disk_that_is_torn_away_stops_no_other_bay(void **state)
 {
@@ -296,6 +335,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_is_plugged_in_ends_in_remove),
 		T(a_disk_that_is_in_is_known_again_and_not_read),
+		T(what_a_killed_run_did_not_conclude_is_concluded),
 		T(a_disk_that_is_torn_away_stops_no_other_bay),
 		T(a_disk_that_is_put_back_goes_on_where_it_was),
 		T(images_for_two_vaults_on_one_disk_go_into_their_own),
