@@ -38,7 +38,8 @@ enum journal_type {
 	JOURNAL_HANDED_OFF = 17,	/* the answer to a whole receipt, encoded */
 	JOURNAL_OPTIONS = 18,	/* journal_options: what a build was asked for beside its beginning */
 	JOURNAL_GROUP = 19,	/* disk u32 | group u32: read back, and its parity is durable and was read back too */
-	JOURNAL_TYPE_MAX = 19
+	JOURNAL_SNAPSHOT = 20,	/* disk u32: envelope and reference list stand on it */
+	JOURNAL_TYPE_MAX = 20
 };
 
 /* JOURNAL_OPTIONS: parity u8 (percent) | flags u8 (JO_*) | zero u16 | reserve u64 (bytes to leave free on each disk). */

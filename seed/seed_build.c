@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/args.h"
 #include "common/base/err.h"
@@ -11,6 +12,7 @@
 #include "common/base/human.h"
 #include "common/base/out.h"
 #include "common/base/passphrase.h"
+#include "common/base/prompt.h"
 #include "common/flow/build.h"
 #include "common/flow/new_file.h"
 #include "seed/seed_background.h"
@@ -21,13 +23,17 @@
 
 struct build_args {
 	struct build_options o;
-	const char *to, *set, *passphrase_file, *missing, *given_up;
+	struct opt_list to;
+	const char *set, *passphrase_file, *replace, *missing, *given_up;
+	const char **disks;		/* of --replace and --to */
+	char image[SHORT_LEN + 1];	/* of --replace */
 	struct opt_list excludes;	/* patterns and those of files, in the order given */
 	char **patterns;
 	size_t npatterns, pattern_bytes;
 	int resume, one_fs, caches, full, plain, network, no_test, no_back, force, no_inode, no_ctime;
-	int background;
-	uint64_t level, workers;
+	int background, spread;
+	uint64_t level, workers, reserve;
+	uint32_t parity;
 	struct passphrase pass;
 };
 
@@ -99,6 +105,7 @@ report(const struct build_args *b, const struct build_report *r, int rc)
 		out_bytes(o, "snapshot", r->snapshot_id, ID_LEN);
 		out_u64(o, "number", r->seq);
 		out_bool(o, "sealed", r->sealed);
+		out_u64(o, "disks", r->disks);
 		out_bool(o, "read_back", r->read_back);
 		out_u64(o, "files", r->result.files);
 		out_u64(o, "entries", r->result.entries);
@@ -126,15 +133,57 @@ report(const struct build_args *b, const struct build_report *r, int rc)
 	if (rc == 3 && r->result.unreadable > 0)
 		snprintf(jobs, sizeof(jobs), " %llu files could not be read (samara-seed jobs %llu).",
 		    (unsigned long long)r->result.unreadable, (unsigned long long)r->job);
-	out_text("%s-1  %s, %s. Write \"%s-1\" on it; you can remove it.\n", r->short_name, size,
-	    r->read_back ? "read back without error" : "not read back from the medium", r->short_name);
 	if (r->result.files > 0 || r->result.entries > 0)
-		out_text("image %s sealed: 1 disk, %s, %s files, %s of them unchanged.%s\n", r->short_name, size, count, unchanged, jobs);
+		out_text("image %s sealed: %u disk%s, %s, %s files, %s of them unchanged.%s\n", r->short_name, r->disks,
+		    r->disks == 1 ? "" : "s", size, count, unchanged, jobs);
 	else
-		out_text("image %s sealed: 1 disk, %s.\n", r->short_name, size);
-	out_text("manifest %s. Nobody can open this disk without kit + passphrase. Next: ship it; at the vault: samara-import ingest VAULT DISK\n",
-	    human_digest(digest, r->manifest_digest));
+		out_text("image %s sealed: %u disk%s, %s.\n", r->short_name, r->disks, r->disks == 1 ? "" : "s", size);
+	out_text("manifest %s. Nobody can open %s without kit + passphrase. Next: samara-seed ship --carrier C --tracking T\n",
+	    human_digest(digest, r->manifest_digest), r->disks == 1 ? "this disk" : "these disks");
 	(void)b;
+}
+
+/* Told of each disk that can be removed. */
+static void
+disk_done(void *arg, const struct build_disk_report *d)
+{
+	char size[HUMAN_MAX];
+	struct out *o;
+
+	(void)arg;
+	out_text("%s  %s%s, %s. Write \"%s\" on it; you can remove it.\n", d->name, d->full ? "full, " : "",
+	    human_size(size, d->bytes), d->read_back ? "read back without error" : "not read back from the medium", d->name);
+	o = out_object("disk");
+	out_str(o, "disk", d->name);
+	out_bool(o, "full", d->full);
+	out_u64(o, "bytes", d->bytes);
+	out_u64(o, "packs", d->packs);
+	out_bool(o, "read_back", d->read_back);
+	out_emit(o);
+}
+
+/* A person at the terminal puts in another disk; the same place is what an empty line says. */
+static int
+disk_ask(void *arg, const char *last, char *path, size_t n, struct err *e)
+{
+	struct build_args *b = arg;
+	const char *same = b->o.disks[b->o.ndisks - 1];
+	char question[512];
+	size_t len;
+
+	(void)last;
+	if (!isatty(STDIN_FILENO) || out_is_json())
+		return 1;
+	(void)snprintf(question, sizeof(question), "Next disk? [%s]", same);
+	if (prompt_line(question, path, n, &len, e) != 0) {
+		if (e->code == ERR_INTERRUPTED)
+			return -1;
+		err_clear(e);
+		return 1;
+	}
+	if (len == 0)
+		(void)snprintf(path, n, "%s", same);
+	return 0;
 }
 
 static void
@@ -165,6 +214,32 @@ report_dry(const struct build_report *r)
 	    human_count(unchanged, r->result.unchanged), human_size(to_read, r->result.read_bytes));
 }
 
+/* --replace RM4K-1=NEW and --to, in this order. */
+static int
+disks_fill(struct build_args *b, struct err *e)
+{
+	struct build_options *o = &b->o;
+	const char *dash = b->replace != NULL ? strchr(b->replace, '-') : NULL, *equal;
+	char *end = NULL;
+
+	if ((b->disks = calloc(b->to.n + 1, sizeof(*b->disks))) == NULL)
+		return err_errno(e, "build");
+	o->disks = b->disks;
+	if (b->replace != NULL) {
+		equal = strchr(b->replace, '=');
+		if (dash == NULL || equal == NULL || dash != b->replace + SHORT_LEN || equal[1] == 0 || dash[1] < '1' || dash[1] > '9' ||
+		    (o->replace = (uint32_t)strtoul(dash + 1, &end, 10)) == 0 || end != equal)
+			return err_set(e, ERR_USAGE, "--replace takes OLD=NEW, like RM4K-1=/mnt/usb2");
+		memcpy(b->image, b->replace, SHORT_LEN);
+		o->image = b->image;
+		o->resume = true;
+		b->disks[o->ndisks++] = equal + 1;
+	}
+	for (size_t i = 0; i < b->to.n; i++)
+		b->disks[o->ndisks++] = b->to.v[i];
+	return 0;
+}
+
 static int
 options_fill(struct build_args *b, const struct args *a, char *state, struct err *e)
 {
@@ -172,7 +247,6 @@ options_fill(struct build_args *b, const struct args *a, char *state, struct err
 
 	o->state_path = state;
 	o->state_given = a->state;
-	o->disk = b->to;
 	o->paths = (const char *const *)a->operands;
 	o->npaths = a->n;
 	o->set = b->set;
@@ -197,19 +271,29 @@ options_fill(struct build_args *b, const struct args *a, char *state, struct err
 	o->given_up = b->given_up;
 	o->passphrase = ask;
 	o->passphrase_arg = b;
-	if (b->to == NULL)
+	o->spread = b->spread;
+	o->reserve = b->reserve;
+	o->parity = b->parity == UINT32_MAX ? -1 : (int)(b->parity / 10000);
+	o->disk_done = disk_done;
+	o->disk_ask = disk_ask;
+	o->disk_arg = b;
+	if (disks_fill(b, e) != 0)
+		return -1;
+	if (o->ndisks == 0 && !o->resume)
 		return err_set(e, ERR_USAGE, "where to? Give --to DISK");
+	if (b->parity != UINT32_MAX && (b->parity > 20 * 10000 || b->parity % 10000 != 0))
+		return err_set(e, ERR_USAGE, "--parity is 0 to 20 percent");
 	if (b->level < 1 || b->level > 19)
 		return err_set(e, ERR_USAGE, "--level is 1 to 19");
 	if (b->workers > 256)
 		return err_set(e, ERR_USAGE, "--workers is at most 256");
-	if (b->resume && (a->n > 0 || b->npatterns > 0))
+	if (o->resume && (a->n > 0 || b->npatterns > 0))
 		return err_set(e, ERR_USAGE, "--resume knows its paths and patterns; give none");
 	if (b->missing != NULL && (b->resume || a->n > 0 || b->npatterns > 0 || b->set != NULL))
 		return err_set(e, ERR_USAGE, "--missing takes what the list names; give no paths, patterns or set");
 	if (b->given_up != NULL && (b->missing == NULL || new_file_check(b->given_up, e) != 0))
 		return b->missing == NULL ? err_set(e, ERR_USAGE, "--given-up goes with --missing") : -1;
-	if (!b->resume && b->missing == NULL && a->n == 0)
+	if (!o->resume && b->missing == NULL && a->n == 0)
 		return err_set(e, ERR_USAGE, "what shall be backed up? Give at least one PATH");
 	return 0;
 }
@@ -231,14 +315,18 @@ background(struct build_args *b, const struct args *a, struct err *e)
 int
 seed_build(struct args *a, struct err *e)
 {
-	struct build_args b = { .level = 1 };
+	struct build_args b = { .level = 1, .parity = UINT32_MAX, .reserve = UINT64_MAX };
 	struct opt_call one = { exclude_one, &b }, file = { exclude_file, &b };
 	const struct opt opts[] = {
-		{ "to", 0, OPT_STR, &b.to, "DISK", "the disk to write to: a mounted directory" },
+		{ "to", 0, OPT_LIST, &b.to, "DISK", "a disk to write to: a mounted directory or a block device" },
+		{ "spread", 0, OPT_FLAG, &b.spread, NULL, "write all disks at the same time" },
+		{ "reserve", 0, OPT_SIZE, &b.reserve, "SIZE", "leave so much free on each disk" },
+		{ "parity", 0, OPT_PERCENT, &b.parity, "P%", "parity on each disk, 0 to 20 percent (5)" },
 		{ "set", 0, OPT_STR, &b.set, "NAME", "what is backed up together under one name (files)" },
 		{ "resume", 0, OPT_FLAG, &b.resume, NULL, "go on with the unfinished image" },
 		{ "missing", 0, OPT_STR, &b.missing, "GAPLIST", "make a top-up: what the vault misses, from live data" },
 		{ "given-up", 0, OPT_STR, &b.given_up, "FILE", "write there what of it cannot be had any more, signed" },
+		{ "replace", 0, OPT_STR, &b.replace, "OLD=NEW", "disk OLD (RM4K-1) is dead or lost; NEW takes its place" },
 		{ "exclude", 0, OPT_CALL, &one, "PATTERN", "leave out what fits; gitignore's rules" },
 		{ "exclude-file", 0, OPT_CALL, &file, "FILE", "patterns from a file, one a line" },
 		{ "exclude-caches", 0, OPT_FLAG, &b.caches, NULL, "leave out directories with a CACHEDIR.TAG" },
@@ -278,6 +366,7 @@ seed_build(struct args *a, struct err *e)
 		rc = 0;
 	}
 	passphrase_release(&b.pass);
+	free(b.disks);
 	dir_list_free(b.patterns, b.npatterns);
 	free(state);
 	return rc;

@@ -218,7 +218,7 @@ test_print(const struct build_report *r, bool sealed_now)
 }
 
 static int
-test_run(struct state *s, const char *name, const char *disk, const char *file, struct err *e)
+test_run(struct state *s, const char *name, const struct opt_list *from, const char *file, struct err *e)
 {
 	struct build_report r = { 0 };
 	struct image_state *im;
@@ -232,7 +232,7 @@ test_run(struct state *s, const char *name, const char *disk, const char *file, 
 	image_state_free(im);
 	if (passphrase_ask(s, file, &p, e) != 0)
 		return -1;
-	rc = build_seal(s->path, name, disk, p.text, p.len, &r, e);
+	rc = build_seal(s->path, name, (const char *const *)from->v, from->n, p.text, p.len, &r, e);
 	passphrase_release(&p);
 	if (rc == 0)
 		test_print(&r, !was_sealed);
@@ -242,9 +242,10 @@ test_run(struct state *s, const char *name, const char *disk, const char *file, 
 int
 seed_key_test(struct args *a, struct err *e)
 {
-	const char *disk = NULL, *file = NULL;
+	const char *file = NULL;
+	struct opt_list from = { 0 };
 	const struct opt opts[] = {
-		{ "from", 0, OPT_STR, &disk, "DISK", "the disk to read" },
+		{ "from", 0, OPT_LIST, &from, "DISK", "a disk of the image" },
 		{ "passphrase-file", 0, OPT_STR, &file, "FILE", "take the passphrase from the first line of FILE" },
 		{ NULL },
 	};
@@ -256,14 +257,14 @@ seed_key_test(struct args *a, struct err *e)
 		return rc > 0 ? 0 : -1;
 	if (args_operands(a, 0, 1, e) != 0)
 		return -1;
-	if (disk == NULL)
+	if (from.n == 0)
 		return err_set(e, ERR_USAGE, "say where the disk is mounted: --from DISK");
 	if ((s = seed_state_open(a, e)) == NULL)
 		return -1;
 	if (a->n == 1)
-		rc = test_run(s, a->operands[0], disk, file, e);
+		rc = test_run(s, a->operands[0], &from, file, e);
 	else if ((rc = image_guess(s, name, e)) == 0)
-		rc = test_run(s, name, disk, file, e);
+		rc = test_run(s, name, &from, file, e);
 	state_free(s);
 	return rc;
 }

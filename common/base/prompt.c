@@ -85,3 +85,27 @@ prompt_secret(const char *question, char *buf, size_t n, size_t *len, struct err
 		return stop_check(e);
 	return err_set(e, ERR_NO_PASSPHRASE, "no passphrase was typed");
 }
+
+int
+prompt_line(const char *question, char *buf, size_t n, size_t *len, struct err *e)
+{
+	char safe[512], line[600];
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY), got = -1;
+
+	if (fd == -1)
+		return err_set(e, ERR_NOT_FOUND, "there is no terminal to ask on");
+	(void)text_line(safe, sizeof(safe), question);
+	(void)snprintf(line, sizeof(line), "%s ", safe);
+	say_hold();
+	if (write(fd, line, strlen(line)) >= 0)
+		got = read_line(fd, buf, n - 1, len);
+	(void)close(fd);
+	say_go();
+	if (got == 1) {
+		buf[*len] = 0;
+		return 0;
+	}
+	if (stop_asked())
+		return stop_check(e);
+	return err_set(e, ERR_NOT_FOUND, "nothing was answered");
+}

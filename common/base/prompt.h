@@ -17,4 +17,11 @@ struct err;
  */
 int prompt_secret(const char *question, char *buf, size_t n, size_t *len, struct err *e);
 
+/**
+ * prompt_line(question, buf, n, len, e):
+ * The same for what is no secret: echoed, and zero-terminated within the ${n}
+ * bytes at ${buf}.  ERR_NOT_FOUND where there is no terminal or its end was typed.
+ */
+int prompt_line(const char *question, char *buf, size_t n, size_t *len, struct err *e);
+
 #endif

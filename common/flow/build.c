@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
@@ -47,7 +48,8 @@ build_open(const struct build_options *o, struct build_report *r, struct err *e)
 	}
 	b->o = o;
 	b->r = r;
-	b->set_fd = b->runs_fd = b->imagefd = b->target.fd = -1;
+	b->set_fd = b->runs_fd = -1;
+	pthread_mutex_init(&b->disks.lock, NULL);
 	descriptors_raise();
 	b->workers = o->workers != 0 ? o->workers : pool_processors();
 	snprintf(b->set, sizeof(b->set), "%s", o->missing != NULL ? TOPUP_SET : o->set != NULL ? o->set : "files");
@@ -57,8 +59,9 @@ build_open(const struct build_options *o, struct build_report *r, struct err *e)
 static void
 build_release(struct build *b)
 {
-	const int fds[] = { b->imagefd, b->runs_fd, b->set_fd };
+	const int fds[] = { b->runs_fd, b->set_fd };
 
+	build_disks_release(b);
 	seen_free(b->seen);
 	topup_ids_free(b->given);
 	journal_close(b->j);
@@ -66,7 +69,7 @@ build_release(struct build *b)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] != -1)
 			io->close(fds[i]);
-	disk_target_close(&b->target);
+	pthread_mutex_destroy(&b->disks.lock);
 	dir_list_free(b->paths, b->npaths);
 	domain_keys_free(b->k);
 	state_free(b->s);
@@ -118,31 +121,13 @@ report_fill(struct build *b)
 
 	r->seq = b->im->envelope.seq;
 	r->sealed = b->im->sealed;
+	r->disks = image_disks_live(b->im);
 	r->disk_bytes = b->im->pack_bytes;
 	r->disk_packs = b->im->packs;
 	r->result.stored_bytes = b->im->pack_bytes;
 	r->result.stored_packs = b->im->packs;
 	if (b->im->manifest_len > 0)
 		statement_digest(&manifest_schema, b->im->manifest_bytes, b->im->manifest_len, r->manifest_digest);
-}
-
-/* From the envelope to a disk that was read back. */
-static int
-disk_finish(struct build *b, struct err *e)
-{
-	uint8_t disk[4];
-
-	if (b->d->statement.disk == 0 && build_close_disk(b, e) != 0)
-		return -1;
-	if (b->d->read_back)
-		return 0;
-	if (!b->o->no_read_back && (b->im->begin.flags & JB_NO_READ_BACK) == 0)
-		return build_check_disk(b, e);
-	le32_put(disk, b->d->label.disk);
-	if (custody_add(b->s, b->im, b->imagefd, CUSTODY_NOT_READ_BACK, b->d->label.disk, "--no-read-back", e) != 0 ||
-	    journal_put(b->j, JOURNAL_READ_BACK, disk, sizeof(disk), e) != 0 || journal_sync(b->j, e) != 0)
-		return -1;
-	return build_reload(b, e);
 }
 
 /* The seal: asks for the passphrase now, when nothing is left to read. */
@@ -158,7 +143,8 @@ image_finish(struct build *b, struct err *e)
 		if (b->o->passphrase == NULL || b->o->passphrase(b->o->passphrase_arg, &pass, &len, e) != 0) {
 			err_set(e, ERR_KEY_TEST, "image %s is complete on the disk but not sealed: its key test needs the passphrase",
 			    b->im->begin.short_name);
-			return err_next(e, "samara-seed key test %s --from %s", b->im->begin.short_name, b->target.path);
+			return err_next(e, "samara-seed key test %s --from %s", b->im->begin.short_name,
+			    b->o->ndisks > 0 ? b->o->disks[0] : "DISK");
 		}
 	}
 	rc = build_finish(b, pass, len, untested || b->im->manifest.generation != 0, e);
@@ -170,7 +156,7 @@ build_steps(struct build *b, struct err *e)
 {
 	bool topup = topup_is(b);
 
-	if (topup && b->d->statement.disk == 0 && topup_read(b, e) != 0)
+	if (topup && b->im->snapshot_disk == 0 && topup_read(b, e) != 0)
 		return -1;
 	if (!topup && envelope_adopt(b, e) != 0)
 		return -1;
@@ -179,20 +165,33 @@ build_steps(struct build *b, struct err *e)
 	/* The key test needs its memory for stretching the passphrase. */
 	seen_free(b->seen);
 	b->seen = NULL;
-	if ((!topup && build_numbered(b, e) != 0) || disk_finish(b, e) != 0 || (!topup && build_recall(b, e) != 0))
+	if ((!topup && build_numbered(b, e) != 0) || build_disks_finish(b, e) != 0 || (!topup && build_recall(b, e) != 0) ||
+	    image_finish(b, e) != 0)
 		return -1;
-	return image_finish(b, e);
+	build_disks_tell(b);
+	return 0;
 }
 
 /* What a person can do after a failure that left an image behind. */
 static void
 say_how_to_go_on(struct build *b, struct err *e)
 {
+	struct buf to;
+
 	if (b->im == NULL || b->j == NULL || e->code == ERR_KEY_TEST || e->code == ERR_UNFINISHED || e->next[0] != 0)
 		return;
-	err_next(e, "%s%ssamara-seed build --resume --to %s%s%s", e->code == ERR_INTERRUPTED ? "go on with: " : err_cure(e->code),
-	    e->code == ERR_INTERRUPTED ? "" : "; then: ", b->o->disk, b->o->state_given != NULL ? " --state " : "",
-	    b->o->state_given != NULL ? b->o->state_given : "");
+	buf_init(&to);
+	for (size_t i = 0; i < b->o->ndisks; i++)
+		buf_print(&to, " --to %s", b->o->disks[i]);
+	if (b->o->state_given != NULL)
+		buf_print(&to, " --state %s", b->o->state_given);
+	if (b->o->set != NULL)
+		buf_print(&to, " --set %s", b->o->set);
+	buf_add(&to, "", 1);
+	if (buf_check(&to, NULL) == 0)
+		err_next(e, "%s%ssamara-seed build --resume%s", e->code == ERR_INTERRUPTED ? "go on with: " : err_cure(e->code),
+		    e->code == ERR_INTERRUPTED ? "" : "; then: ", (const char *)to.p);
+	buf_release(&to);
 }
 
 int
@@ -239,10 +238,11 @@ out:
 }
 
 int
-build_seal(const char *state_path, const char *short_name, const char *disk, const char *pass, size_t len,
+build_seal(const char *state_path, const char *short_name, const char *const *disks, size_t ndisks, const char *pass, size_t len,
     struct build_report *r, struct err *e)
 {
-	struct build_options o = { .state_path = state_path, .disk = disk, .resume = true };
+	struct build_options o = { .state_path = state_path, .disks = disks, .ndisks = ndisks, .resume = true, .parity = -1,
+	    .reserve = UINT64_MAX, .plain_directory = true };
 	struct build *b = build_open(&o, r, e);
 	int rc = -1;
 
@@ -257,13 +257,11 @@ build_seal(const char *state_path, const char *short_name, const char *disk, con
 		goto out;
 	if (b->im->cancelled || !image_disks_done(b->im)) {
 		err_set(e, ERR_UNFINISHED, "image %s is %s; there is nothing to seal yet", b->im->begin.short_name,
-		    b->im->cancelled ? "cancelled" : "not complete on its disk");
+		    b->im->cancelled ? "cancelled" : "not complete on its disks");
 		goto out;
 	}
-	if (disk_target_open(disk, true, b->s->fd, NULL, 0, &b->target, e) != 0 ||
-	    (b->imagefd = disk_resume(&b->target, b->im->name, b->d->label_bytes, b->d->label_len, e)) == -1 ||
-	    (b->j = journal_append(b->im->fd, "journal", e)) == NULL || dir_make(b->s->fd, "runs", 0700, e) != 0 ||
-	    (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1)
+	if (build_disks_open(b, e) != 0 || (b->j = journal_append(b->im->fd, "journal", e)) == NULL ||
+	    dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1)
 		goto out;
 	if ((rc = build_finish(b, pass, len, false, e)) == 0)
 		report_fill(b);

@@ -41,11 +41,21 @@ struct build_result {
 	uint8_t root_id[DIGEST_LEN];
 };
 
+/* A disk that can be removed. */
+struct build_disk_report {
+	char name[16];			/* RM4K-1 */
+	uint64_t bytes;			/* of packs */
+	uint32_t packs;
+	bool full;			/* others follow; else the image is sealed */
+	bool read_back;			/* from the medium */
+};
+
 /* A build as the command line has it. */
 struct build_options {
 	const char *state_path;
 	const char *state_given;	/* --state as it was said, for commands that go on; NULL: the usual place */
-	const char *disk;		/* --to */
+	const char *const *disks;	/* --to, each a mounted directory or a block device */
+	size_t ndisks;
 	const char *const *paths;
 	size_t npaths;
 	const char *set;		/* NULL: "files" */
@@ -62,6 +72,16 @@ struct build_options {
 	const char *snapshot, *hook;	/* "btrfs", "lvm", "hook", and the program of the last; or NULL */
 	const char *before, *after;	/* programs run around the walk, or NULL */
 	uint64_t read_limit;		/* bytes a second; 0: none */
+	bool spread;			/* all disks at the same time */
+	int parity;			/* percent, 0 to 20; -1: 5, or as the image was begun with */
+	uint64_t reserve;		/* bytes to leave free on each disk; UINT64_MAX: 0, or as before */
+	uint32_t replace;		/* the number of a disk that is gone; the first of ${disks} takes its place */
+	const char *image;		/* with replace: short name */
+	/* A disk is closed, was read back and can be removed.  From any thread, one at a time. */
+	void (*disk_done)(void *arg, const struct build_disk_report *d);
+	/* Another disk than ${last}, which can be removed: 0 with its path, 1 there is nobody to ask, -1 with ${e}. */
+	int (*disk_ask)(void *arg, const char *last, char *path, size_t n, struct err *e);
+	void *disk_arg;
 	/* The key test: gives the passphrase in secret memory (freed by the callee's caller), or -1 with ERR_NO_PASSPHRASE. */
 	int (*passphrase)(void *arg, char **pass, size_t *len, struct err *e);
 	void *passphrase_arg;
@@ -75,8 +95,9 @@ struct build_report {
 	uint64_t seq;
 	uint8_t manifest_digest[DIGEST_LEN];
 	bool sealed;
-	bool read_back;
-	uint64_t disk_bytes;		/* packs on the disk */
+	unsigned disks;			/* of the image */
+	bool read_back;			/* all that this run checked, from the medium */
+	uint64_t disk_bytes;		/* packs on them */
 	uint32_t disk_packs;
 	uint64_t job;
 	uint64_t missing, given_up, files_lost;	/* of a top-up: ids asked for, not had; files named */
@@ -88,17 +109,18 @@ struct build_report {
  * sealed image.  Return 0; 3 when sealed but source items could not be read
  * (each was said); -1 with ${e}.  After any -1 and after a power cut the same
  * command with --resume goes on; what it read into durable packs is not read
- * again.  ERR_KEY_TEST: all is there but the seal (key test).
+ * again.  ERR_KEY_TEST: all is there but the seal (key test).  ERR_DISK_NEEDED:
+ * the disks at hand are full, or one is needed that is not there.
  */
 int build_run(const struct build_options *o, struct build_report *r, struct err *e);
 
 /**
- * build_seal(s, short_name, disk, pass, len, r, e):
+ * build_seal(s, short_name, disks, ndisks, pass, len, r, e):
  * The key test of an image that was left building for want of a passphrase:
  * opens a chunk read from the disk with the passphrase's own slot, then seals.
  * A sealed image is just tested.
  */
-int build_seal(const char *state_path, const char *short_name, const char *disk, const char *pass, size_t len,
+int build_seal(const char *state_path, const char *short_name, const char *const *disks, size_t ndisks, const char *pass, size_t len,
     struct build_report *r, struct err *e);
 
 #endif

@@ -24,23 +24,13 @@
 #define SEEN_MEMORY_MIN	(16u << 20)
 #define SEEN_DISK	(UINT64_C(64) << 30)
 
-static int
-label_make(struct build *b, struct buf *out, struct err *e)
+static bool
+disks_have_image(const struct build *b, const char *lower)
 {
-	struct label l = { .disk = 1, .format = FORMAT_VERSION, .suite = SUITE_1, .created = io_now() };
-	const struct journal_begin *g = &b->im->begin;
-
-	memcpy(l.image_id, g->image_id, ID_LEN);
-	memcpy(l.short_name, g->short_name, sizeof(l.short_name));
-	memcpy(l.vault_id, g->vault_id, ID_LEN);
-	memcpy(l.vault_name, b->s->trust.vault_name, sizeof(l.vault_name));
-	memcpy(l.machine_id, g->machine_id, ID_LEN);
-	memcpy(l.machine_name, b->s->id.machine_name, sizeof(l.machine_name));
-	memcpy(l.machine_pub, b->s->machine_pub, SIGN_PUB_LEN);
-	memcpy(l.domain_id, g->domain_id, DIGEST_LEN);
-	memcpy(l.fs_type, b->target.fs_type, sizeof(l.fs_type));
-	memcpy(l.fs_id, b->target.fs_id, ID_LEN);
-	return statement_make(&label_schema, &l, b->s->sign_secret, out, e);
+	for (unsigned i = 0; i < b->disks.n; i++)
+		if (disk_has_image(&b->disks.at[i]->target, lower))
+			return true;
+	return false;
 }
 
 /* A short name that neither this state nor the disk knows: no letters that look like digits. */
@@ -61,7 +51,7 @@ short_name_choose(struct build *b, char out[SHORT_LEN + 1])
 		}
 		out[SHORT_LEN] = lower[SHORT_LEN] = 0;
 		snprintf(path, sizeof(path), "images/%s", lower);
-	} while (disk_has_image(&b->target, lower) || io->fstatat(b->s->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
+	} while (disks_have_image(b, lower) || io->fstatat(b->s->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
 static void
@@ -141,15 +131,37 @@ out:
 	return rc;
 }
 
+/* What was asked for beside the beginning; where nothing was, it stays as it is. */
+static int
+options_put(struct build *b, unsigned parity, struct err *e)
+{
+	const struct build_options *o = b->o;
+	struct journal_options had = { .parity = (uint8_t)parity }, want;
+	uint8_t code[JOURNAL_OPTIONS_LEN];
+
+	if (b->im != NULL)
+		had = b->im->options;
+	want = had;
+	if (o->parity >= 0)
+		want.parity = (uint8_t)o->parity;
+	if (o->reserve != UINT64_MAX)
+		want.reserve = o->reserve;
+	if (o->spread)
+		want.flags |= JO_SPREAD;
+	if (b->im != NULL && want.parity == had.parity && want.reserve == had.reserve && want.flags == had.flags)
+		return 0;
+	journal_options_encode(&want, code);
+	return journal_put(b->j, JOURNAL_OPTIONS, code, sizeof(code), e) == 0 ? journal_sync(b->j, e) : -1;
+}
+
 static int
 image_new(struct build *b, struct err *e)
 {
 	char path[32], lower[SHORT_LEN + 1];
-	struct buf begin, label;
+	struct buf begin;
 	int fd = -1, rc = -1;
 
 	buf_init(&begin);
-	buf_init(&label);
 	if (begin_make(b, &begin, e) != 0)
 		goto out;
 	for (size_t i = 0; i <= SHORT_LEN; i++)
@@ -158,16 +170,13 @@ image_new(struct build *b, struct err *e)
 	if (dir_make(b->s->fd, path, 0700, e) != 0 || (fd = dir_open(b->s->fd, path, e)) == -1)
 		goto out;
 	if ((b->j = journal_create(fd, "journal", JOURNAL_BEGIN, begin.p, begin.len, e)) == NULL ||
-	    (b->im = image_state_load(b->s, lower, NULL, NULL, e)) == NULL ||
-	    label_make(b, &label, e) != 0 || journal_put(b->j, JOURNAL_DISK, label.p, label.len, e) != 0 ||
-	    journal_sync(b->j, e) != 0)
+	    options_put(b, PARITY_DEFAULT, e) != 0)
 		goto out;
-	rc = 0;
+	rc = (b->im = image_state_load(b->s, lower, NULL, NULL, e)) == NULL ? -1 : 0;
 out:
 	if (fd != -1)
 		io->close(fd);
 	buf_release(&begin);
-	buf_release(&label);
 	return rc;
 }
 
@@ -292,7 +301,7 @@ seen_open(struct build *b, struct err *e)
 /* --- packs that were published but are not in the journal (a power cut between the two) --- */
 
 static int
-pack_adopt(struct build *b, uint32_t number, uint8_t *bytes, size_t len, struct err *e)
+pack_adopt(struct build *b, const struct build_disk *bd, uint32_t number, uint8_t *bytes, size_t len, struct err *e)
 {
 	struct pack_view v;
 	struct fmt_view parts[2];
@@ -300,21 +309,21 @@ pack_adopt(struct build *b, uint32_t number, uint8_t *bytes, size_t len, struct 
 	size_t table_len;
 
 	if (pack_view_bytes(&v, bytes, len, b->s->id.machine_id, b->s->machine_pub, e) != 0)
-		return err_during(e, "pack %u on %s", number, b->target.path);
+		return err_during(e, "pack %u on %s", number, bd->target.path);
 	table_len = v.foot.table_len;
-	le32_put(head, b->d->label.disk);
+	le32_put(head, bd->number);
 	le32_put(head + 4, number);
 	le32_put(head + 8, (uint32_t)len);
 	parts[0] = view_of(head, sizeof(head));
 	parts[1] = view_of(bytes + len - PACK_FOOT_LEN - table_len, table_len + PACK_FOOT_LEN);
 	if (journal_add(b->j, JOURNAL_PACK, parts, 2, e) != 0)
 		return -1;
-	return held_table(b, b->d->label.disk, number, (uint32_t)len, &v.table, NULL, 0, NULL, e);
+	return held_table(b, bd->number, number, (uint32_t)len, &v.table, NULL, 0, NULL, e);
 }
 
 /* 1 the pack ${number} was there and is in the journal now, 0 it is not there, -1. */
 static int
-pack_look(struct build *b, uint32_t number, struct err *e)
+pack_look(struct build *b, const struct build_disk *bd, uint32_t number, struct err *e)
 {
 	char name[IMAGE_NAME_MAX], dir[IMAGE_NAME_MAX];
 	uint8_t *bytes;
@@ -322,16 +331,16 @@ pack_look(struct build *b, uint32_t number, struct err *e)
 	int rc;
 
 	image_name_pack(name, number);
-	if (image_file_read(b->imagefd, name, PACK_LEN_MAX, &bytes, &len, e) != 0) {
+	if (image_file_read(bd->imagefd, name, PACK_LEN_MAX, &bytes, &len, e) != 0) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
 		err_clear(e);
 		return 0;
 	}
-	rc = pack_adopt(b, number, bytes, len, e);
+	rc = pack_adopt(b, bd, number, bytes, len, e);
 	free(bytes);
 	image_name_pack_dir(dir, number);
-	return rc == 0 && dir_sync(b->imagefd, dir, e) == 0 ? 1 : -1;
+	return rc == 0 && dir_sync(bd->imagefd, dir, e) == 0 ? 1 : -1;
 }
 
 /*
@@ -339,17 +348,33 @@ pack_look(struct build *b, uint32_t number, struct err *e)
  * file systems keep the order of renames.
  */
 static int
-packs_adopt(struct build *b, struct err *e)
+disk_adopt(struct build *b, const struct image_disk *d, const struct build_disk *bd, struct err *e)
 {
 	bool any = false;
 	int got;
 
 	for (uint32_t i = 0; i < PACK_SINK_BATCH; i++) {
-		if ((got = pack_look(b, b->d->next_pack + i, e)) == -1)
+		if ((got = pack_look(b, bd, d->next_pack + i, e)) == -1)
 			return -1;
 		any |= got == 1;
 	}
 	return any ? journal_sync(b->j, e) : 0;
+}
+
+static int
+packs_adopt(struct build *b, struct err *e)
+{
+	const struct build_disk *bd;
+	const struct image_disk *d;
+
+	for (size_t i = 0; i < b->im->ndisks; i++) {
+		d = &b->im->disks[i];
+		if (d->gone || d->statement.disk != 0 || (bd = build_disk_at(b, d->label.disk)) == NULL)
+			continue;
+		if (disk_adopt(b, d, bd, e) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 int
@@ -361,34 +386,7 @@ build_reload(struct build *b, struct err *e)
 		return -1;
 	image_state_free(b->im);
 	b->im = im;
-	b->d = image_disk(im, 1);
 	return 0;
-}
-
-/* The image on the disk: made, or found again. */
-static int
-disk_choose(struct build *b, struct err *e)
-{
-	struct buf label;
-	int rc = 0;
-
-	if (b->d == NULL) {
-		/* Cut off between the journal's first record and its disk. */
-		buf_init(&label);
-		rc = label_make(b, &label, e);
-		if (rc == 0)
-			rc = journal_put(b->j, JOURNAL_DISK, label.p, label.len, e);
-		if (rc == 0)
-			rc = journal_sync(b->j, e);
-		buf_release(&label);
-		if (rc != 0 || build_reload(b, e) != 0)
-			return -1;
-	}
-	if (b->d->packs == 0 && b->im->envelope.seq == 0)
-		b->imagefd = disk_begin(&b->target, b->s, b->im->name, b->d->label_bytes, b->d->label_len, e);
-	else
-		b->imagefd = disk_resume(&b->target, b->im->name, b->d->label_bytes, b->d->label_len, e);
-	return b->imagefd == -1 ? -1 : 0;
 }
 
 /* Paths that nothing can be taken from are refused before anything is begun. */
@@ -402,49 +400,93 @@ paths_check(const struct build_options *o, struct err *e)
 	return walker == NULL ? -1 : 0;
 }
 
+/* The unfinished image, its journal, and the disks of it that are at hand. */
+static int
+resume_open(struct build *b, struct err *e)
+{
+	if ((b->set_fd = set_lock(b->s, b->set, e)) == -1)
+		return -1;
+	/* Somebody may have finished it while we waited for the lock. */
+	if (build_reload(b, e) != 0 || (b->j = journal_append(b->im->fd, "journal", e)) == NULL)
+		return -1;
+	if (b->im->sealed || b->im->cancelled)
+		return err_set(e, ERR_NO_IMAGE, "image %s is %s", b->im->begin.short_name, image_state_word(b->im));
+	if (rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0 || options_put(b, PARITY_DEFAULT, e) != 0 ||
+	    build_reload(b, e) != 0)
+		return -1;
+	return build_disks_open(b, e);
+}
+
+/* A new image; refused before anything of it is made where it cannot be. */
+static int
+image_open(struct build *b, struct err *e)
+{
+	if (build_disks_open(b, e) != 0 || (b->o->missing == NULL && paths_check(b->o, e) != 0))
+		return -1;
+	/* So is a disk that takes nothing: read-only, full, or another user's. */
+	for (unsigned i = 0; i < b->disks.n; i++)
+		if (dir_make(b->disks.at[i]->target.fd, IMAGE_TOP, 0755, e) != 0)
+			return err_during(e, "disk %s", b->disks.at[i]->target.path);
+	if (image_new(b, e) != 0 || (topup_is(b) && topup_begin(b, e) != 0))
+		return -1;
+	return rows_split(b->im->begin.paths, &b->paths, &b->npaths, e);
+}
+
+/* A disk is gone: the new one takes its place, and what it held is read again. */
+static int
+disk_replace(struct build *b, struct err *e)
+{
+	const struct image_disk *old = image_disk(b->im, b->o->replace);
+	const char *name = b->im->begin.short_name;
+	struct build_disk *new = NULL;
+
+	if (old == NULL || old->gone)
+		return err_set(e, ERR_WRONG_DISK, old == NULL ? "image %s has no disk %u" : "disk %s-%u was given up already",
+		    name, b->o->replace);
+	if (build_disk_at(b, b->o->replace) != NULL)
+		return err_set(e, ERR_USAGE, "%s-%u itself was given in its own place", name, b->o->replace);
+	for (unsigned i = 0; i < b->disks.n && new == NULL; i++)
+		if (b->disks.at[i]->number == 0)
+			new = b->disks.at[i];
+	if (new == NULL)
+		return err_set(e, ERR_USAGE, "a new disk must take the place of %s-%u, not one of the same image", name, b->o->replace);
+	new->taken = true;
+	if (custody_add(b->s, b->im, -1, CUSTODY_OVERRIDE, b->o->replace, "the disk was given up; another takes its place", e) != 0 ||
+	    build_disk_begin(b, new, b->o->replace, e) != 0)
+		return -1;
+	return build_reload(b, e);
+}
+
 int
 build_prepare(struct build *b, struct err *e)
 {
-	const char *const *sources;
-	size_t n;
+	struct envelope base;
+	uint8_t *bytes;
+	uint64_t latest, ids;
+	size_t len;
 
 	if (!b->o->resume && (b->set_fd = set_lock(b->s, b->set, e)) == -1)
 		return -1;
-	if (image_choose(b, e) != 0 || (b->o->resume && (b->set_fd = set_lock(b->s, b->set, e)) == -1))
+	if (image_choose(b, e) != 0 || (b->o->resume ? resume_open(b, e) : image_open(b, e)) != 0)
 		return -1;
-	if (b->o->resume) {
-		/* Somebody may have finished it while we waited for the lock. */
-		if (build_reload(b, e) != 0 || (b->j = journal_append(b->im->fd, "journal", e)) == NULL)
-			return -1;
-		if (b->im->sealed || b->im->cancelled)
-			return err_set(e, ERR_NO_IMAGE, "image %s is %s", b->im->begin.short_name, image_state_word(b->im));
-		if (rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0)
-			return -1;
-	}
-	sources = b->o->resume ? (const char *const *)b->paths : b->o->paths;
-	n = b->o->resume ? b->npaths : b->o->npaths;
-	if (disk_target_open(b->o->disk, b->o->plain_directory || (b->im != NULL && (b->im->begin.flags & JB_PLAIN_DIRECTORY) != 0),
-	    b->s->fd, sources, n, &b->target, e) != 0)
-		return -1;
-	if (!b->o->resume) {
-		if (b->o->missing == NULL && paths_check(b->o, e) != 0)
-			return -1;
-		/* So is a disk that takes nothing: read-only, full, or another user's. */
-		if (dir_make(b->target.fd, IMAGE_TOP, 0755, e) != 0)
-			return err_during(e, "disk %s", b->target.path);
-		if (image_new(b, e) != 0 || build_reload(b, e) != 0 || (topup_is(b) && topup_begin(b, e) != 0) ||
-		    rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0)
-			return -1;
-	}
 	memcpy(b->r->short_name, b->im->begin.short_name, sizeof(b->r->short_name));
 	memcpy(b->r->snapshot_id, b->im->begin.snapshot_id, ID_LEN);
-	if (disk_choose(b, e) != 0)
+	b->flags = b->im->begin.flags;
+	if (b->o->replace != 0 && disk_replace(b, e) != 0)
 		return -1;
-	snprintf(b->disk_name, sizeof(b->disk_name), "%s-%u", b->im->begin.short_name, b->d->label.disk);
 	if (seen_open(b, e) != 0 || held_load(b, e) != 0)
 		return -1;
 	if (b->im->envelope.seq == 0 && (packs_adopt(b, e) != 0 || build_reload(b, e) != 0))
 		return -1;
+	/* The reference list will be about as long as the last one and what is new. */
+	ids = b->im->chunks;
+	if (set_latest(b->s, b->set, &latest, e) != 0)
+		return -1;
+	if (latest != 0 && (b->flags & JB_FULL) == 0 && state_envelope(b->s, latest, &bytes, &len, &base, e) == 0) {
+		ids += base.refs_count;
+		free(bytes);
+	}
+	atomic_store(&b->disks.ids, ids);
 	return 0;
 }
 
@@ -456,8 +498,7 @@ build_prepare_dry(struct build *b, struct err *e)
 	int rc = -1;
 
 	buf_init(&begin);
-	if (image_choose(b, e) != 0 || disk_target_open(b->o->disk, b->o->plain_directory, b->s->fd, b->o->paths, b->o->npaths,
-	    &b->target, e) != 0)
+	if (image_choose(b, e) != 0 || build_disks_open(b, e) != 0)
 		goto out;
 	if (b->im == NULL) {
 		if (begin_make(b, &begin, e) != 0)

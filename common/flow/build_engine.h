@@ -146,6 +146,7 @@ struct log_block {
 	uint8_t *p;
 	size_t len, cap;
 	uint64_t seq;
+	bool entries;		/* it holds one at least */
 };
 
 struct engine {

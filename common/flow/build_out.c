@@ -121,7 +121,12 @@ log_entry(struct order *o, const struct entry *en, uint64_t seq, struct err *e)
 {
 	struct wr w;
 
-	if (o->block != NULL && (o->block->len >= BLOCK_LEN || o->block->type != JOURNAL_ITEMS))
+	/*
+	 * What waits for a later pack begins a block of its own, so that a full
+	 * or dead disk keeps back no more than the packs that it did not take.
+	 */
+	if (o->block != NULL && (o->block->len >= BLOCK_LEN || o->block->type != JOURNAL_ITEMS ||
+	    (seq > o->block->seq && o->block->entries)))
 		out_close_block(o);
 	if (o->block == NULL && block_begin(o, e) != 0)
 		return -1;
@@ -130,6 +135,7 @@ log_entry(struct order *o, const struct entry *en, uint64_t seq, struct err *e)
 	if (w.bad)
 		return err_set(e, ERR_INTERNAL, "an entry of the listing cannot be written");
 	o->block->len = o->block->cap - w.left;
+	o->block->entries = true;
 	if (seq > o->block->seq)
 		o->block->seq = seq;
 	return 0;

@@ -29,6 +29,7 @@ struct reading {
 	struct build *b;
 	struct engine g;
 	struct build_source src;
+	struct pack_sink_options sink;
 	struct exclude *exclude;
 	struct owner_names *owners;
 	struct walk_never never[NEVER_MAX];
@@ -128,7 +129,7 @@ source_make(struct reading *rd, struct err *e)
 	const struct build_options *o = rd->b->o;
 	struct build_source *s = &rd->src;
 
-	if (excludes_make(rd, e) != 0 || (rd->b->target.fd != -1 && never_add(rd, rd->b->target.fd, e) != 0) || never_add(rd, rd->b->s->fd, e) != 0)
+	if (excludes_make(rd, e) != 0 || never_add(rd, rd->b->s->fd, e) != 0)
 		return -1;
 	never_vaults(rd);
 	s->paths = (const char *const *)rd->b->paths;
@@ -158,6 +159,8 @@ walker_make(struct reading *rd, struct err *e)
 	if ((rd->owners = owner_names_new()) == NULL)
 		return err_set(e, ERR_MEMORY, "no memory for the walk");
 	w.owners = rd->owners;
+	w.never_more = build_disks_have;
+	w.never_arg = rd->b;
 	w.small_max = cutter_min(rd->g.cutter);
 	w.small_enough = (uint64_t)cutter_avg(rd->g.cutter) + 1;
 	source_view_apply(rd->b->view, &w);
@@ -168,13 +171,13 @@ static int
 sink_make(struct reading *rd, struct err *e)
 {
 	struct build *b = rd->b;
-	struct pack_sink_options o = { .ndisks = 1, .keys = b->k, .maker = b->s->id.machine_id,
-	    .secret = b->s->sign_secret, .journal = b->j, .seen = b->seen };
 
-	o.disks[0] = (struct sink_disk){ .imagefd = b->imagefd, .number = b->d->label.disk, .next_pack = b->d->next_pack };
-	memcpy(o.disks[0].name, b->disk_name, sizeof(o.disks[0].name));
-
-	return (rd->g.sink = pack_sink_new(&o, e)) == NULL ? -1 : 0;
+	rd->sink.keys = b->k;
+	rd->sink.maker = b->s->id.machine_id;
+	rd->sink.secret = b->s->sign_secret;
+	rd->sink.journal = b->j;
+	rd->sink.seen = b->seen;
+	return (rd->g.sink = pack_sink_new(&rd->sink, e)) == NULL ? -1 : 0;
 }
 
 static int
@@ -298,8 +301,9 @@ build_read(struct build *b, struct err *e)
 	rd->b = b;
 	rd->snaps_fd = -1;
 	progress_start("read", 0);
-	if (build_view_open(b, e) == 0 && layers_find(rd, e) == 0 && source_make(rd, e) == 0 && engine_make(rd, e) == 0 &&
-	    order_begin(rd->order, &rd->g, b->runs_fd, e) == 0)
+	/* The disks first: a new one moves the journal on. */
+	if (build_disks_writers(b, &rd->sink, e) == 0 && build_view_open(b, e) == 0 && layers_find(rd, e) == 0 &&
+	    source_make(rd, e) == 0 && engine_make(rd, e) == 0 && order_begin(rd->order, &rd->g, b->runs_fd, e) == 0)
 		rc = engine_run(rd, e);
 	progress_end();
 	if (rc == 0)

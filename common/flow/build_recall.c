@@ -41,7 +41,7 @@ root_find(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const st
 }
 
 static int
-root_open(struct build *b, const struct root_place *p, struct snapshot_root *root, uint8_t *plain, struct err *e)
+root_open(struct build *b, const struct build_disk *bd, const struct root_place *p, struct snapshot_root *root, uint8_t *plain, struct err *e)
 {
 	struct opener *op = opener_new(b->k);
 	char name[IMAGE_NAME_MAX];
@@ -52,7 +52,7 @@ root_open(struct build *b, const struct root_place *p, struct snapshot_root *roo
 	image_name_pack(name, p->number);
 	if (op == NULL)
 		err_set(e, ERR_MEMORY, "no memory for the snapshot's root");
-	else if (image_file_read(b->imagefd, name, PACK_LEN_MAX, &bytes, &len, e) == 0) {
+	else if (image_file_read(bd->imagefd, name, PACK_LEN_MAX, &bytes, &len, e) == 0) {
 		if (len < p->offset || len - p->offset < p->len)
 			err_set(e, ERR_MEDIUM, "%s is shorter than it was", name);
 		else if (chunk_open(op, bytes + p->offset, p->len, p->id, KIND_ROOT, plain, CHUNK_PLAIN_MAX, &n, e) == 0)
@@ -71,6 +71,7 @@ build_recall(struct build *b, struct err *e)
 	struct root_place p = { .id = b->im->envelope.root_id };
 	struct snapshot_root root;
 	struct image_state *walked;
+	const struct build_disk *bd;
 	uint8_t *plain;
 	int rc;
 
@@ -81,9 +82,11 @@ build_recall(struct build *b, struct err *e)
 	image_state_free(walked);
 	if (!p.found)
 		return err_set(e, ERR_STATE, "the journal of image %s does not know its snapshot's root", b->im->begin.short_name);
+	if ((bd = build_disk_at(b, p.disk)) == NULL)
+		return 0;	/* it is not at hand: what is sealed is the same without the figures */
 	if ((plain = malloc(CHUNK_PLAIN_MAX)) == NULL)
 		return err_errno(e, "snapshot's root");
-	if ((rc = root_open(b, &p, &root, plain, e)) == 0) {
+	if ((rc = root_open(b, bd, &p, &root, plain, e)) == 0) {
 		res->entries = root.entries;
 		res->files = root.files;
 		res->bytes = root.bytes;

@@ -4,7 +4,7 @@
 /* The steps of a build that need more than the engine.  Private to build*.c. */
 
 #include "common/flow/build.h"
-#include "common/flow/disk_write.h"
+#include "common/flow/build_disks.h"
 #include "common/flow/image_state.h"
 #include "common/flow/journal.h"
 
@@ -20,9 +20,8 @@ struct build {
 	int set_fd;			/* holds the set's lock */
 	int runs_fd;			/* runs/ in the state */
 	struct image_state *im;
-	struct image_disk *d;		/* of it, the one in use; NULL: none yet */
-	struct disk_target target;
-	int imagefd;			/* samara/NAME on the disk */
+	struct build_disks disks;	/* at hand */
+	struct sink_calls calls;
 	struct journal *j;
 	struct seen *seen;
 	struct topup_ids *given;	/* ids that were given up: no chunk of an earlier image counts for them */
@@ -32,8 +31,8 @@ struct build {
 	char env_text[3][4160];		/* what hooks are told */
 	const char *env[4];
 	char set[SET_NAME_MAX + 1];
-	char disk_name[16];		/* RM4K-1 */
 	unsigned workers;
+	uint32_t flags;			/* JB_*, as the image was begun with */
 	char **paths;			/* from the journal: what the image was begun with */
 	size_t npaths;
 };
@@ -71,9 +70,7 @@ int build_leans_on(struct build *b, struct buf *out, struct err *e);
  */
 int build_recall(struct build *b, struct err *e);
 
-/* build_close.c */
-int build_close_disk(struct build *b, struct err *e);
-int build_check_disk(struct build *b, struct err *e);
+/* build_seal.c */
 /**
  * build_finish(b, pass, len, untested, e):
  * Key test (unless ${untested}), manifest, custody, state: the image is sealed.

@@ -233,6 +233,11 @@ take_record(struct image_state *im, unsigned type, struct fmt_view v, struct err
 		return keep(v, &im->parcel_bytes, &im->parcel_len, e);
 	case JOURNAL_HANDED_OFF:
 		return keep(v, &im->answer_bytes, &im->answer_len, e);
+	case JOURNAL_SNAPSHOT:
+		if (v.len != 4)
+			return err_set(e, ERR_STATE, "a record of the snapshot's disk is damaged");
+		im->snapshot_disk = le32_get(v.p);
+		return 0;
 	case JOURNAL_LOST:
 		im->lost = true;
 		return 0;

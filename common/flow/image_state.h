@@ -39,6 +39,7 @@ struct image_state {
 	size_t ndisks;
 	uint32_t packs;			/* on disks that are not gone */
 	uint64_t pack_bytes, chunks;
+	uint32_t snapshot_disk;		/* where envelope and reference list stand; 0: nowhere yet */
 	struct envelope envelope;	/* seq = 0: none yet */
 	uint8_t *envelope_bytes;
 	size_t envelope_len;

@@ -214,11 +214,11 @@ static int
 sink_open(struct putting *p, struct err *e)
 {
 	struct build *b = p->b;
-	struct pack_sink_options o = { .ndisks = 1, .keys = b->k, .maker = b->s->id.machine_id, .secret = b->s->sign_secret,
+	struct pack_sink_options o = { .keys = b->k, .maker = b->s->id.machine_id, .secret = b->s->sign_secret,
 		.journal = b->j, .seen = b->seen };
 
-	o.disks[0] = (struct sink_disk){ .imagefd = b->imagefd, .number = b->d->label.disk, .next_pack = b->d->next_pack };
-	snprintf(o.disks[0].name, sizeof(o.disks[0].name), "%s", b->disk_name);
+	if (build_disks_writers(b, &o, e) != 0)
+		return -1;
 	p->codec = codec_new(b->o->level);
 	p->inner = malloc(chunk_inner_bound(CHUNK_PLAIN_MAX));
 	if (p->codec == NULL || p->inner == NULL)
@@ -249,20 +249,33 @@ chunks_collect(struct putting *p, struct topup_ids *want, struct err *e)
 
 /* --- what is given up --- */
 
-/* The list with that name in the state, twice onto the disk and to where it was asked for. */
+/* The list with that name in the state, twice onto a disk. */
 static int
-given_up_spread(struct build *b, const char *name, struct err *e)
+given_up_write(struct build *b, const struct build_disk *bd, const char *name, struct err *e)
 {
 	static const char *const dirs[] = { "snap", "snap2" };
 	int fd, rc = 0;
 
 	for (size_t i = 0; i < 2 && rc == 0; i++) {
-		if (dir_make(b->imagefd, dirs[i], 0755, e) != 0 || (fd = dir_open(b->imagefd, dirs[i], e)) == -1)
+		if (dir_make(bd->imagefd, dirs[i], 0755, e) != 0 || (fd = dir_open(bd->imagefd, dirs[i], e)) == -1)
 			return -1;
 		(void)io->unlinkat(fd, "givenup", 0);	/* of a run that was cut off */
 		rc = list_copy(b->s->fd, name, fd, "givenup", e);
 		(void)io->close(fd);
 	}
+	return rc;
+}
+
+/* Onto every disk at hand that is still open, and to where it was asked for. */
+static int
+given_up_spread(struct build *b, const char *name, struct err *e)
+{
+	const struct build_disk *bd;
+	int rc = 0;
+
+	for (size_t i = 0; i < b->im->ndisks && rc == 0; i++)
+		if (b->im->disks[i].statement.disk == 0 && (bd = build_disk_at(b, b->im->disks[i].label.disk)) != NULL)
+			rc = given_up_write(b, bd, name, e);
 	if (rc != 0 || b->o->given_up == NULL)
 		return rc;
 	if ((rc = list_copy(b->s->fd, name, AT_FDCWD, b->o->given_up, e)) == 1)
@@ -390,7 +403,7 @@ carried_ids(struct build *b, struct err *e)
 }
 
 int
-topup_close(struct build *b, struct err *e)
+topup_close(struct build *b, const struct build_disk *bd, struct err *e)
 {
 	static const char *const dirs[] = { "snap", "snap2" };
 	struct id_list about = { .time = io_now_ns() };
@@ -402,7 +415,7 @@ topup_close(struct build *b, struct err *e)
 	memcpy(about.domain_id, b->im->begin.domain_id, DIGEST_LEN);
 	memcpy(about.image_id, b->im->begin.image_id, ID_LEN);
 	for (size_t i = 0; i < 2 && rc == 0; i++) {
-		if (dir_make(b->imagefd, dirs[i], 0755, e) != 0 || (fd = dir_open(b->imagefd, dirs[i], e)) == -1) {
+		if (dir_make(bd->imagefd, dirs[i], 0755, e) != 0 || (fd = dir_open(bd->imagefd, dirs[i], e)) == -1) {
 			rc = -1;
 			break;
 		}

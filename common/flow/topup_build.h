@@ -36,8 +36,8 @@ int topup_read(struct build *b, struct err *e);
 /* What of the list that was named could be had: into the report; writes nothing.  0 or -1 with ${e}. */
 int topup_dry(struct build *b, struct err *e);
 
-/* Before a disk is closed: the list of what it carries, twice. */
-int topup_close(struct build *b, struct err *e);
+/* Before its last disk ${bd} is closed: the list of what the image carries, twice. */
+int topup_close(struct build *b, const struct build_disk *bd, struct err *e);
 
 /* The digest of that list, for the manifest. */
 int topup_carried(struct build *b, uint8_t digest[DIGEST_LEN], struct err *e);

@@ -270,11 +270,48 @@ root_check(struct verify_job *j, const struct verify_image *im)
 		    "the root in the manifest is not that of its snapshots");
 }
 
+/* Whether the ${k}-th envelope on a disk, in one of its copies, has this digest. */
+static bool
+envelope_is(const struct verify_image *im, uint32_t k, const uint8_t *digest)
+{
+	uint8_t *bytes = NULL, own[DIGEST_LEN];
+	char name[IMAGE_NAME_MAX];
+	struct err ignored;
+	bool is = false;
+	size_t len;
+
+	for (int copy = 0; copy < 2 && !is; copy++) {
+		err_clear(&ignored);
+		image_name_envelope(name, copy, k);
+		if (image_file_read(im->dir.fd, name, SMALL_STATEMENT_MAX, &bytes, &len, &ignored) != 0)
+			continue;
+		statement_digest(&envelope_schema, bytes, len, own);
+		is = memcmp(own, digest, DIGEST_LEN) == 0;
+		free(bytes);
+	}
+	return is;
+}
+
+/* Whether another disk of the image, of those that were given, has that envelope; it is judged there. */
+static bool
+envelope_stands_by(const struct verify_image *images, size_t n, size_t i, const uint8_t *digest)
+{
+	for (size_t m = 0; m < n; m++) {
+		if (m == i || memcmp(images[m].dir.label.image_id, images[i].dir.label.image_id, ID_LEN) != 0)
+			continue;
+		for (uint32_t k = 0; k < list_count(images[i].manifest.envelopes, DIGEST_LEN); k++)
+			if (envelope_is(&images[m], k, digest))
+				return true;
+	}
+	return false;
+}
+
 /* Each envelope that the manifest names was found. */
 static void
-envelopes_compare(struct verify_job *j, const struct verify_image *im, const uint8_t *found, size_t nfound,
+envelopes_compare(struct verify_job *j, const struct verify_image *images, size_t n, size_t own, const uint8_t *found, size_t nfound,
     const char *elsewhere)
 {
+	const struct verify_image *im = &images[own];
 	size_t named = list_count(im->manifest.envelopes, DIGEST_LEN), missing = 0, extra = 0;
 
 	for (size_t i = 0; i < named; i++) {
@@ -282,7 +319,7 @@ envelopes_compare(struct verify_job *j, const struct verify_image *im, const uin
 
 		for (size_t k = 0; k < nfound && !here; k++)
 			here = memcmp(im->manifest.envelopes.p + i * DIGEST_LEN, found + k * DIGEST_LEN, DIGEST_LEN) == 0;
-		missing += !here;
+		missing += !here && !envelope_stands_by(images, n, own, im->manifest.envelopes.p + i * DIGEST_LEN);
 	}
 	for (size_t k = 0; k < nfound; k++) {
 		int here = 0;
@@ -327,7 +364,7 @@ verify_image_snapshots(struct verify_job *j, const struct verify_image *images, 
 	}
 	if (im->sealed) {
 		root_check(j, im);
-		envelopes_compare(j, im, digests, ndigests, elsewhere);
+		envelopes_compare(j, images, n, i, digests, ndigests, elsewhere);
 	}
 	free(digests);
 	return 0;

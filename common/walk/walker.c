@@ -140,6 +140,8 @@ decide(const struct walker *w, const struct frame *f, const struct stat *st, int
 	for (size_t i = 0; i < w->opt.nnever; i++)
 		if (is_never(w, &w->opt.never[i], st))
 			return MARK_DIR | MARK_REASON(SKIP_NEVER);
+	if (w->opt.never_more != NULL && w->opt.never_more(w->opt.never_arg, st->st_dev, st->st_ino))
+		return MARK_DIR | MARK_REASON(SKIP_NEVER);
 	if (claim == CLAIM_EXACT)
 		return MARK_DIR;
 	if (f->above)

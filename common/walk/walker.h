@@ -48,6 +48,8 @@ struct walk_options {
 	size_t nnever;
 	const struct walk_instead *instead;	/* may be NULL */
 	size_t ninstead;
+	bool (*never_more)(void *arg, dev_t dev, ino_t ino);	/* asked of each directory besides; NULL: none */
+	void *never_arg;
 	uint64_t small_max;		/* files below this size count in walk_item.small_bytes ... */
 	uint64_t small_enough;		/* ... which need not be counted on from here (0: always to the end) */
 	bool one_file_system;		/* stay on the file system of each PATH */

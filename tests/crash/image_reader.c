@@ -111,7 +111,7 @@ listing_compare(struct comparison *c, const struct snapshot_root *root, struct e
 }
 
 int
-image_compare(const char *state, const char *short_name, const char *disk, const char *src, struct err *e)
+image_compare(const char *state, const char *short_name, const char *const *disks, size_t n, const char *src, struct err *e)
 {
 	struct state *s = state_open(state, e);
 	struct keyring *k = s != NULL ? keyring_from_state(s, e) : NULL;
@@ -123,21 +123,24 @@ image_compare(const char *state, const char *short_name, const char *disk, const
 	struct source_reader *first = NULL;
 	const uint8_t *plain;
 	uint8_t *copy = NULL;
-	size_t n;
+	size_t len;
 	int rc = -1;
 
-	if (source == NULL || source_add(source, disk, NULL, e) != 0 || source_index(source, e) != 0 ||
+	for (size_t i = 0; i < n && source != NULL; i++)
+		if (source_add(source, disks[i], NULL, e) != 0)
+			goto out;
+	if (source == NULL || source_index(source, e) != 0 ||
 	    (first = source_reader_new(source, e)) == NULL || (c.reader = source_reader_new(source, e)) == NULL)
 		goto out;
 	if (im->envelope.seq == 0 || !im->sealed) {
 		err_set(e, ERR_DIFFERENT, "image %s is not sealed", short_name);
 		goto out;
 	}
-	if (source_get(first, im->envelope.root_id, KIND_ROOT, &plain, &n, e) != 0)
+	if (source_get(first, im->envelope.root_id, KIND_ROOT, &plain, &len, e) != 0)
 		goto out;
-	copy = malloc(n + 1);
-	memcpy(copy, plain, n);
-	if (schema_decode(&snapshot_root_schema, &root, copy, n) != FMT_OK) {
+	copy = malloc(len + 1);
+	memcpy(copy, plain, len);
+	if (schema_decode(&snapshot_root_schema, &root, copy, len) != FMT_OK) {
 		err_set(e, ERR_DIFFERENT, "the root cannot be read");
 		goto out;
 	}

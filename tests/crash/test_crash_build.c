@@ -89,8 +89,8 @@ static int
 build_at(struct world *w, const char *at, bool first, struct err *e)
 {
 	char state[160], disk[160];
-	const char *paths[1] = { w->src };
-	struct build_options o = { .state_path = state, .disk = disk, .paths = paths, .npaths = 1, .level = 1, .workers = 2,
+	const char *paths[1] = { w->src }, *where = disk;
+	struct build_options o = { .state_path = state, .disks = &where, .ndisks = 1, .parity = -1, .reserve = UINT64_MAX, .paths = paths, .npaths = 1, .level = 1, .workers = 2,
 	    .memory = 300u << 20, .plain_directory = true, .no_key_test = true };
 	struct build_report r;
 	int rc;
@@ -151,6 +151,7 @@ static int
 state_try(struct world *w, const struct tape *t, uint64_t cut, uint64_t seed, uint64_t promised, const char *at, struct err *e)
 {
 	char state[160], disk[160];
+	const char *where = disk;
 	int fd = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 
 	assert_true(fd != -1);
@@ -164,7 +165,7 @@ state_try(struct world *w, const struct tape *t, uint64_t cut, uint64_t seed, ui
 			return err_set(e, ERR_DIFFERENT, "it was said to be sealed and is not");
 		rc = build_at(w, at, false, e);
 	}
-	return rc != 0 ? err_during(e, "go on") : image_compare(state, w->image, disk, w->src, e);
+	return rc != 0 ? err_during(e, "go on") : image_compare(state, w->image, &where, 1, w->src, e);
 }
 
 static uint64_t

@@ -152,7 +152,8 @@ image_make(struct vault_world *w, struct build_maker *b, unsigned i)
 
 	snprintf(w->disk[i], sizeof(w->disk[i]), "%s/disk%u", b->m.root, i);
 	assert_int_equal(mkdir(w->disk[i], 0755), 0);
-	b->o.disk = w->disk[i];
+	b->disks[0] = w->disk[i];
+	b->o.disks = b->disks;
 	if (build_maker_run(b) != 0)
 		fail_msg("build: %s", b->e.msg);
 	memcpy(w->image[i], b->r.short_name, SHORT_LEN + 1);
@@ -202,7 +203,7 @@ world_make(struct vault_world *w)
 	snprintf(b.src, sizeof(b.src), "%s/src", b.m.root);
 	assert_int_equal(mkdir(b.src, 0755), 0);
 	b.paths[0] = b.src;
-	b.o = (struct build_options){ .state_path = w->state, .paths = b.paths, .npaths = 1, .level = 1, .workers = 2,
+	b.o = (struct build_options){ .state_path = w->state, .ndisks = 1, .parity = -1, .reserve = UINT64_MAX, .paths = b.paths, .npaths = 1, .level = 1, .workers = 2,
 	    .memory = 300u << 20, .plain_directory = true, .no_key_test = true };
 	for (unsigned i = 0; i < 3; i++)
 		build_maker_dir(&b, (const char *[]){ "d0", "d1", "d2" }[i]);

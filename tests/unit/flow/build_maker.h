@@ -22,6 +22,7 @@ struct build_maker {
 	struct machine_maker m;
 	char src[80], disk[80];
 	const char *paths[1];
+	const char *disks[8];		/* the first is ${disk} */
 	struct build_options o;		/* what build_maker_run will say */
 	struct build_report r;
 	struct err e;
@@ -39,7 +40,8 @@ build_maker_start(struct build_maker *b)
 	assert_int_equal(mkdir(b->src, 0755), 0);
 	assert_int_equal(mkdir(b->disk, 0755), 0);
 	b->paths[0] = b->src;
-	b->o = (struct build_options){ .state_path = b->m.state, .disk = b->disk, .paths = b->paths, .npaths = 1, .level = 1,
+	b->disks[0] = b->disk;
+	b->o = (struct build_options){ .state_path = b->m.state, .disks = b->disks, .ndisks = 1, .parity = -1, .reserve = UINT64_MAX, .paths = b->paths, .npaths = 1, .level = 1,
 	    .workers = 2, .memory = 300u << 20, .plain_directory = true, .no_key_test = true };
 }
 

@@ -421,7 +421,7 @@ only_what_changed_is_opened_again(void **state)
 	disks[0] = b.disk;
 	snprintf(second, sizeof(second), "%s/disk2", b.m.root);
 	assert_int_equal(mkdir(second, 0755), 0);
-	b.o.disk = disks[1] = second;
+	b.disks[0] = disks[1] = second;
 	/* Nothing changed: nothing is opened, and next to nothing is stored. */
 	assert_int_equal(build_meddled(&b, NULL), 0);
 	assert_int_equal(med.opened, 0);
@@ -486,7 +486,7 @@ small_files_that_moved_are_not_stored_again(void **state)
 	disks[0] = b.disk;
 	snprintf(second, sizeof(second), "%s/disk2", b.m.root);
 	assert_int_equal(mkdir(second, 0755), 0);
-	b.o.disk = disks[1] = second;
+	b.disks[0] = disks[1] = second;
 	snprintf(from, sizeof(from), "%s/before", b.src);
 	snprintf(to, sizeof(to), "%s/after", b.src);
 	assert_int_equal(rename(from, to), 0);

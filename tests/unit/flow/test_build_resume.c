@@ -81,7 +81,7 @@ disk_take(struct build_maker *b, char path[200], const char *name)
 {
 	snprintf(path, 200, "%s/%s", b->m.root, name);
 	assert_int_equal(mkdir(path, 0755), 0);
-	b->o.disk = path;
+	b->disks[0] = path;
 }
 
 static void
@@ -258,12 +258,13 @@ other_set_builds(void)
 	struct build_options o = other->o;
 	struct build_report r;
 	char disk[200];
+	const char *where = disk;
 	struct err e;
 
 	err_clear(&e);
 	snprintf(disk, sizeof(disk), "%s/other", other->m.root);
 	assert_int_equal(mkdir(disk, 0755), 0);
-	o.disk = disk;
+	o.disks = &where;
 	o.set = "other";
 	if (build_run(&o, &r, &e) != 0)
 		fail_msg("%s", e.msg);

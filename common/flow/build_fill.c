@@ -1,0 +1,308 @@
+/* The disks of a build while packs are written: room, full, read back, the next one. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/disk/image_dir.h"
+#include "common/flow/build_run.h"
+#include "common/pack/pack_build.h"
+
+#define CLOSING_SLACK	(UINT64_C(4) << 20)	/* label, keys, custody, statement, and what the file system keeps for itself */
+#define BTRFS_GROUPS	(UINT64_C(3) << 30)
+#define BTRFS_SLACK	(UINT64_C(16) << 20)
+#define CLOSING_FILES	64u	/* index, snapshot, statement, manifest and custody log, with their directories */
+#define PACK_SLACK	(UINT64_C(16) << 10)	/* a pack's inode, and the end of its last block */
+
+bool
+build_no_read_back(const struct build *b)
+{
+	return b->o->no_read_back || (b->flags & JB_NO_READ_BACK) != 0;
+}
+
+/* --- closing, reading back, releasing --- */
+
+static void
+disk_tell(struct build_disk *bd, bool full)
+{
+	struct build *b = bd->b;
+	struct build_disk_report r = { .full = full, .read_back = bd->medium, .packs = bd->packs };
+	struct image_state *im;
+	const struct image_disk *d;
+	struct err e;
+
+	err_clear(&e);
+	memcpy(r.name, bd->name, sizeof(r.name));
+	if ((im = image_state_load(b->s, b->r->short_name, NULL, NULL, &e)) != NULL && (d = image_disk(im, bd->number)) != NULL) {
+		r.bytes = d->pack_bytes;
+		r.packs = d->packs;
+	}
+	image_state_free(im);
+	if (!bd->medium)
+		atomic_store(&b->disks.unproven, true);
+	pthread_mutex_lock(&b->disks.lock);
+	if (b->o->disk_done != NULL)
+		b->o->disk_done(b->o->disk_arg, &r);
+	pthread_mutex_unlock(&b->disks.lock);
+}
+
+void
+build_disks_tell(struct build *b)
+{
+	struct build_disk *bd;
+
+	for (unsigned i = 0; i < b->disks.n; i++) {
+		bd = b->disks.at[i];
+		if (bd->number == 0 || bd->released)
+			continue;
+		build_disk_let_go(bd);
+		disk_tell(bd, false);
+	}
+	b->r->read_back = !atomic_load(&b->disks.unproven);
+}
+
+/* Read back, say so, release: by the thread of a disk that is full. */
+static int
+disk_check_full(struct build_disk *bd, unsigned workers, struct err *e)
+{
+	struct build *b = bd->b;
+	struct image_state *im = image_state_load(b->s, b->r->short_name, NULL, NULL, e);
+	int rc;
+
+	if (im == NULL)
+		return -1;
+	rc = build_check_disk(b, im, bd, workers, e);
+	image_state_free(im);
+	if (rc != 0 || bd->stays)
+		return rc;
+	build_disk_let_go(bd);
+	disk_tell(bd, true);
+	return 0;
+}
+
+static void *
+checker_main(void *arg)
+{
+	struct build_disk *bd = arg;
+
+	if ((bd->rc = disk_check_full(bd, 1, &bd->err)) != 0) {
+		atomic_store(&bd->b->disks.bad, true);
+		say_warn("%s", bd->err.msg);
+	}
+	return NULL;
+}
+
+int
+build_checker_start(struct build_disk *bd, struct err *e)
+{
+	int rc = pthread_create(&bd->thread, NULL, checker_main, bd);
+
+	if (rc != 0) {
+		errno = rc;
+		return err_errno(e, "read back disk %s", bd->name);
+	}
+	bd->checking = true;
+	return 0;
+}
+
+/* Wait for those that are being read back; the first failure. */
+int
+build_checkers_join(struct build *b, struct err *e)
+{
+	struct build_disk *bd;
+	int rc = 0;
+
+	for (unsigned i = 0; i < b->disks.n; i++) {
+		bd = b->disks.at[i];
+		if (!bd->checking || bd->joined)
+			continue;
+		pthread_join(bd->thread, NULL);
+		bd->joined = true;
+		if (bd->rc != 0 && rc == 0) {
+			*e = bd->err;
+			rc = -1;
+		}
+	}
+	return rc;
+}
+
+/* --- while packs are written --- */
+
+/* Bytes that closing a disk takes which carries all it does and ${next} as well. */
+uint64_t
+build_closing_cost(const struct build_disk *bd, uint32_t packs, uint32_t longest, uint64_t index_bytes, uint64_t ids)
+{
+	unsigned percent = bd->b->im->options.parity;
+	uint64_t groups = (packs + 99u) / 100u, k, m, cost;
+
+	cost = 2 * index_bytes + 2 * ids * DIGEST_LEN + CLOSING_SLACK + (uint64_t)packs * PACK_SLACK;
+	if (percent > 0 && packs > 0) {
+		k = (packs + groups - 1) / groups;
+		m = (k * percent + 99) / 100;
+		cost += groups * m * ((uint64_t)longest + longest / 16 + (128u << 10));
+	}
+	return cost;
+}
+
+int
+build_disk_free(const struct build_disk *bd, uint64_t *bytes, struct err *e)
+{
+	uint64_t files = CLOSING_FILES + bd->packs / 5;	/* at most as much parity as there may be */
+	uint64_t keep;
+	struct statfs fs;
+
+	if (io->fstatfs(bd->target.fd, &fs) != 0)
+		return err_errno(e, "look at %s", bd->target.path);
+	*bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	/* btrfs guesses: metadata, of which it keeps two copies, grows out of the same space by whole groups. */
+	if (strcmp(bd->target.fs_type, "btrfs") == 0) {
+		keep = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize / 5;
+		keep = (keep < BTRFS_GROUPS ? keep : BTRFS_GROUPS) + BTRFS_SLACK;
+		*bytes = *bytes > keep ? *bytes - keep : 0;
+	}
+	/* Without an inode no byte can be written; where they are not counted, none is missing. */
+	if (fs.f_files != 0 && fs.f_ffree < files)
+		*bytes = 0;
+	return 0;
+}
+
+static int
+disk_room(void *arg, const struct sink_disk *d, const struct pack_info *next, struct err *e)
+{
+	struct build *b = arg;
+	struct build_disk *bd = build_disk_at(b, d->number);
+	uint64_t row = INDEX_ROW_HEAD_LEN + (uint64_t)next->table_len + PACK_FOOT_LEN, ids, have = 0, need;
+	uint32_t longest;
+
+	if (atomic_load(&b->disks.bad))
+		return build_checkers_join(b, e);
+	if (bd == NULL)
+		return err_set(e, ERR_INTERNAL, "disk %s is not at hand", d->name);
+	if (bd->packs >= PACKS_PER_DISK_MAX)
+		return 1;
+	if (build_disk_free(bd, &have, e) != 0)
+		return -1;
+	ids = atomic_load(&b->disks.ids) + next->count;
+	longest = next->len > bd->longest ? next->len : bd->longest;
+	need = next->len + build_closing_cost(bd, bd->packs + 1, longest, bd->index_bytes + row, ids) + b->im->options.reserve;
+	if (have < need)
+		return 1;
+	bd->packs++;
+	bd->index_bytes += row;
+	bd->longest = longest;
+	atomic_fetch_add(&b->disks.ids, next->count);
+	return 0;
+}
+
+static void
+writer_fill(struct sink_disk *d, const struct build_disk *bd, uint32_t next_pack)
+{
+	d->imagefd = bd->imagefd;
+	d->number = bd->number;
+	d->next_pack = next_pack;
+	memcpy(d->name, bd->name, sizeof(d->name));
+}
+
+/* On a terminal somebody can put in another disk; ${bd} was released. */
+static struct build_disk *
+disk_ask(struct build *b, const struct build_disk *bd, struct err *e)
+{
+	struct build_disk *next;
+	struct err why;
+	char path[4096];
+	int rc;
+
+	while (b->o->disk_ask != NULL) {
+		if ((rc = b->o->disk_ask(b->o->disk_arg, bd->name, path, sizeof(path), e)) != 0) {
+			if (rc == -1)
+				return NULL;
+			break;
+		}
+		err_clear(&why);
+		if ((next = build_disk_open(b, path, &why)) == NULL) {
+			say_warn("%s%s%s", why.msg, why.next[0] != 0 ? "; " : "", why.next);
+			continue;
+		}
+		if (next->number == 0) {
+			next->taken = true;
+			return next;
+		}
+		say_warn("%s is %s, which is %s", path, next->name, next->taken ? "full" : "open");
+		build_disk_let_go(next);
+	}
+	build_disk_needed(b, e, "disk %s is full%s, and image %s needs another", bd->name,
+	    bd->medium ? " and was read back without error; it can be removed" : "", b->im->begin.short_name);
+	return NULL;
+}
+
+/* The disk is full: closed here, read back beside the next one or before it is asked for. */
+static int
+disk_full(void *arg, struct sink_disk *d, int last, struct err *e)
+{
+	struct build *b = arg;
+	struct build_disk *bd = build_disk_at(b, d->number), *next;
+	struct image_state *im;
+	int rc = -1;
+
+	if (bd->packs == 0) {
+		build_disk_needed(b, e, "there is no room on %s for a single pack and what closing it takes (or no inode: a small disk is formatted without -T largefile4)", bd->target.path);
+		return -1;
+	}
+	if ((im = image_state_load(b->s, b->im->name, NULL, NULL, e)) != NULL)
+		rc = build_close_disk(b, im, bd, false, e);
+	image_state_free(im);
+	if (rc != 0)
+		return -1;
+	next = build_disk_fresh(b);
+	if (next != NULL || !last) {
+		if (build_checker_start(bd, e) != 0)
+			return -1;
+	} else if (disk_check_full(bd, b->workers, e) != 0 || (next = disk_ask(b, bd, e)) == NULL) {
+		return -1;
+	}
+	if (next == NULL)
+		return 1;
+	if (build_disk_begin(b, next, 0, e) != 0)
+		return -1;
+	writer_fill(d, next, 0);
+	return 0;
+}
+
+/* The disks that are open and at hand. */
+static unsigned
+writers_open(struct build *b, struct pack_sink_options *o, unsigned most)
+{
+	struct build_disk *bd;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < b->im->ndisks && n < most; i++) {
+		const struct image_disk *d = &b->im->disks[i];
+
+		if (d->gone || d->statement.disk != 0 || (bd = build_disk_at(b, d->label.disk)) == NULL)
+			continue;
+		bd->taken = true;
+		writer_fill(&o->disks[n++], bd, d->next_pack);
+	}
+	return n;
+}
+
+int
+build_disks_writers(struct build *b, struct pack_sink_options *o, struct err *e)
+{
+	unsigned most = (b->im->options.flags & JO_SPREAD) != 0 ? PACK_SINK_DISKS : 1;
+	struct build_disk *bd;
+
+	b->calls = (struct sink_calls){ .room = disk_room, .full = disk_full, .arg = b };
+	o->calls = &b->calls;
+	o->ndisks = writers_open(b, o, most);
+	while (o->ndisks < most && (bd = build_disk_fresh(b)) != NULL) {
+		if (build_disk_begin(b, bd, 0, e) != 0)
+			return -1;
+		writer_fill(&o->disks[o->ndisks++], bd, 0);
+	}
+	if (o->ndisks > 0)
+		return build_reload(b, e);
+	return build_disk_needed(b, e, "none of the disks at hand has room for image %s", b->im->begin.short_name);
+}
