@@ -31,8 +31,7 @@ END
 total=$(find src -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')
 
 # What is younger than two seconds when it is looked at may still change unseen, and is read again.
-made=$(date +%s)
-until [ "$(date +%s)" -gt $((made + 3)) ]; do sleep 0.1; done
+while [ -n "$(find src -newerct '3 seconds ago')" ]; do sleep 0.05; done
 
 # disk N SIZE TYPE: make it and put it in at "bay"
 disk() {
