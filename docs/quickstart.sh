@@ -201,11 +201,12 @@ cp "$pack" "$pack.copy" && rm "$pack" && mv "$pack.copy" "$pack"	# a file of its
 packs=$(find "$demo/damaged" -name '*.pk' | wc -l)
 middle=$(($(stat -c %s "$pack") / 2))
 printf 'a coffee stain' | dd of="$pack" bs=1 seek=$middle conv=notrunc status=none
-run 4 stranger samara-verify disk "$demo/damaged"
+run 0 stranger samara-verify disk "$demo/damaged" --repair-to "$demo/repaired"
 name=${pack##*/}
 grep -q "${name%.pk}" "$demo/log/damage" || fail "the damage was found, but not where: ${name%.pk} is not named"
-rm -rf "$demo/damaged"
-line "14 bytes of one of $packs packs of a copy overwritten: found, in pack ${name%.pk}" "$(took)"
+run 0 diff -r "$demo/disk1/samara" "$demo/repaired/samara"
+rm -rf "$demo/damaged" "$demo/repaired"
+line "14 bytes of one of $packs packs of a copy overwritten: found in pack ${name%.pk}, repaired from parity, equal again" "$(took)"
 
 start increment
 for i in 03 07 11 19; do

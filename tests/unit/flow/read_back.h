@@ -113,7 +113,7 @@ read_back_setup(void **state)
 	assert_non_null(t);
 	build_maker_start(&t->b);
 	read_back_tree(t);
-	t->b.o.no_read_back = true;	/* so without parity: what is damaged stays damaged */
+	t->b.o.parity = 0;	/* what is damaged stays damaged */
 	if (build_maker_run(&t->b) != 0)
 		fail_msg("%s", t->b.e.msg);
 	for (unsigned i = 0; i <= SHORT_LEN; i++)
