@@ -26,7 +26,8 @@ static struct {
 	char note[100];
 	atomic_uint_fast64_t total, bytes, items;
 	int64_t start_ns;
-	int allowed, running, terminal;
+	int allowed, terminal;
+	atomic_int running;
 	sem_t wake;		/* posted by SIGUSR1 and at the end */
 	atomic_int status, ending;
 	pthread_t painter;
@@ -117,12 +118,12 @@ progress_copy(struct progress_copy *c)
 	memcpy(c->title, now.title, sizeof(c->title));
 	memcpy(c->item, now.item, sizeof(c->item));
 	memcpy(c->note, now.note, sizeof(c->note));
+	c->running = now.running;
+	c->elapsed_ns = now.start_ns == 0 ? 0 : io_mono_ns() - now.start_ns;
 	(void)pthread_mutex_unlock(&now.lock);
 	c->total = atomic_load(&now.total);
 	c->bytes = atomic_load(&now.bytes);
 	c->items = atomic_load(&now.items);
-	c->running = now.running;
-	c->elapsed_ns = now.start_ns == 0 ? 0 : io_mono_ns() - now.start_ns;
 }
 
 static void
@@ -227,14 +228,16 @@ progress_start(const char *title, uint64_t total)
 	sigset_t all, before;
 
 	progress_end();
+	(void)pthread_mutex_lock(&now.lock);	/* progress_copy may look at any time */
 	(void)snprintf(now.title, sizeof(now.title), "%s", title);
 	now.item[0] = now.note[0] = '\0';
+	now.start_ns = io_mono_ns();
+	(void)pthread_mutex_unlock(&now.lock);
 	atomic_store(&now.total, total);
 	atomic_store(&now.bytes, 0);
 	atomic_store(&now.items, 0);
 	atomic_store(&now.status, 0);
 	atomic_store(&now.ending, 0);
-	now.start_ns = io_mono_ns();
 	now.terminal = isatty(STDERR_FILENO);
 	if (sem_init(&now.wake, 0, 0) != 0)
 		return;			/* a job without a line is still a job */
