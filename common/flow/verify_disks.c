@@ -366,7 +366,9 @@ disks_check(struct disks *d, const char *const *paths, size_t n, struct err *e)
 	if (rc != 0)
 		return -1;
 	for (size_t i = 0; i < d->n; i++)
-		if (image_packs_end(d, i, e) != 0 || (d->j->repairs && image_repair(d, &d->image[i], e) != 0))
+		if (image_packs_end(d, i, e) != 0 ||
+		    (!d->j->opt->quick && d->j->opt->sample == 0 && verify_parity(d->j, &d->image[i], e) != 0) ||
+		    (d->j->repairs && image_repair(d, &d->image[i], e) != 0))
 			return -1;
 	for (size_t i = 0; i < d->n; i++) {
 		if (verify_image_snapshots(d->j, d->image, d->n, i, e) != 0 || stop_check(e) != 0)

@@ -5,7 +5,11 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/base/io.h"
+#include "common/base/stop.h"
+#include "common/disk/image_file.h"
 #include "common/flow/repair.h"
+#include "common/flow/repair_group.h"
 
 /* One that cannot be read. */
 struct unread {
@@ -248,5 +252,55 @@ verify_damaged_mend(struct verify_damaged *d, struct verify_job *j, struct verif
 	verify_image_missing(im, want_missing, &g);
 	rc = repair_run(g.repair, pack_mended, &g, e);
 	repair_free(g.repair);
+	return rc;
+}
+
+/* One parity pack: 1 it is whole, 0 it is not. */
+static int
+parity_look(const struct verify_image *im, const struct parity_table *t, const struct parity_member *members, uint32_t index,
+    const char *name, uint8_t *buf, size_t cap)
+{
+	uint64_t len;
+	ssize_t n = -1;
+	int fd = image_file_open(im->dir.fd, name, &len, NULL);
+
+	if (fd == -1)
+		return 0;
+	if (len <= cap)
+		n = io_read_full(fd, buf, (size_t)len, 0);
+	(void)io->close(fd);
+	return n >= 0 && repair_parity_is_whole(buf, (size_t)n, t, members, index);
+}
+
+int
+verify_parity(struct verify_job *j, struct verify_image *im, struct err *e)
+{
+	size_t cap = (size_t)parity_pack_len(PARITY_GROUP_MAX, PARITY_PACKS_MAX, PARITY_ROWS_MAX);
+	struct parity_member members[PARITY_GROUP_MAX];
+	char name[IMAGE_NAME_MAX], where[WHERE_MAX];
+	struct parity_table t;
+	struct repair *r;
+	uint8_t *buf;
+	uint32_t first;
+	int rc = 0;
+
+	if (!im->closed || (r = repair_new(&im->dir, &im->statement, NULL)) == NULL)
+		return 0;
+	if ((buf = malloc(cap)) == NULL)
+		rc = err_set(e, ERR_MEMORY, "no memory to check parity");
+	for (uint32_t group = 0; rc == 0 && group < im->statement.parity_groups; group++) {
+		repair_group_describe(r, group, &t, members, &first);
+		for (uint32_t i = 0; rc == 0 && i < t.m; i++) {
+			image_name_parity(name, first + i);
+			if ((rc = stop_check(e)) != 0 || parity_look(im, &t, members, i, name, buf, cap))
+				continue;
+			(void)snprintf(where, sizeof(where), "%s: %s", im->name, name);
+			finding_tell(j->found, SEV_REPAIRABLE, ERR_DAMAGE, where,
+			    j->repairs ? "coded again where the packs are whole" : "nothing is lost, but less could be repaired",
+			    "the parity pack is damaged or not there");
+		}
+	}
+	free(buf);
+	repair_free(r);
 	return rc;
 }

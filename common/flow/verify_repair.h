@@ -26,6 +26,9 @@ int verify_damaged_add(struct verify_damaged *d, uint32_t number, const struct e
 int verify_damaged_mend(struct verify_damaged *d, struct verify_job *j, struct verify_image *im, struct verify_mender *m,
     struct err *e);
 
+/* Every parity pack of image ${im}: tell of those that are not whole.  0, or -1 with ${e}. */
+int verify_parity(struct verify_job *j, struct verify_image *im, struct err *e);
+
 /* The table of pack ${number} as the disk's index has it, believed; *keep is a new buffer, for the caller to free.  0 or -1. */
 int verify_table_from_index(const struct verify_image *im, uint32_t number, struct pack_view *v, uint8_t **keep);
 

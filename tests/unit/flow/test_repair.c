@@ -306,6 +306,12 @@ a_check_says_what_parity_can_repair(void **state)
 	g = check(s, 0);
 	if (g->r.lost + g->r.repairable > 0)
 		fail_msg("%s", g->text);
+	hurt_bytes(&h, "parity/0000/00000003.pp", 30000, 1);
+	g = check(s, 0);
+	assert_int_equal(g->r.lost, 0);
+	assert_non_null(strstr(g->text, "repairable RM4K-1: parity/0000/00000003.pp: the parity pack is damaged or not there"));
+	assert_null(strstr(g->text, "00000002.pp"));
+	hurt_bytes(&h, "parity/0000/00000003.pp", 30000, 1);
 	hurt_unlink(&h, 7, 0);
 	hurt_pack(&h, 20, 500, 3);
 	hurt_swap(&h, 30, 31);
