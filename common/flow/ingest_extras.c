@@ -65,6 +65,7 @@ list_is_good(const struct ingest *g, struct list_file *f, const struct fmt_schem
 		return -1;
 	if (memcmp(id_list_about(r)->vault_id, l->vault_id, ID_LEN) != 0 ||
 	    memcmp(id_list_about(r)->machine_id, l->machine_id, ID_LEN) != 0 ||
+	    (schema == &carried_schema && memcmp(id_list_about(r)->image_id, l->image_id, ID_LEN) != 0) ||
 	    (want != NULL && memcmp(id_list_about(r)->digest, want, DIGEST_LEN) != 0))
 		rc = err_set(e, ERR_DAMAGE, "it is not the list that belongs here");
 	else
@@ -112,7 +113,11 @@ list_either(struct ingest *g, const char *what, const struct fmt_schema *schema,
 	return 1;
 }
 
-/* What a top-up carries, so that its root can be computed from the vault alone. */
+/*
+ * What a top-up carries, so that its root can be computed from the vault alone.
+ * The manifest may come on another disk; whether it is the list that this names
+ * is looked at again when states are computed and a receipt is given.
+ */
 static int
 carried_file(struct ingest *g, struct err *e)
 {
@@ -120,7 +125,8 @@ carried_file(struct ingest *g, struct err *e)
 	struct list_file f;
 	int rc;
 
-	if (g->manifest == NULL || g->m.envelopes.len > 0 || list_either(g, "carried", &carried_schema, g->m.carried, &f) != 0)
+	if ((g->manifest != NULL && g->m.envelopes.len > 0) ||
+	    list_either(g, "carried", &carried_schema, g->manifest != NULL ? g->m.carried : NULL, &f) != 0)
 		return 0;
 	vault_name_image(name, g->st.image_id, "list", 1);
 	rc = g->v->store->ops->put_new_from(g->v->store, name, content_bytes, &f, e);
