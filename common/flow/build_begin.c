@@ -16,6 +16,7 @@
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
 #include "common/flow/build_run.h"
+#include "common/flow/source_view.h"
 #include "common/flow/pack_sink.h"
 #include "common/flow/topup.h"
 #include "common/flow/topup_build.h"
@@ -394,10 +395,11 @@ static int
 paths_check(const struct build_options *o, struct err *e)
 {
 	struct walk_options w = { .paths = o->paths, .npaths = o->npaths, .network_file_systems = o->network_file_systems };
+	const struct source_view_options still = { .kind = o->snapshot, .hook = o->hook };
 	struct walker *walker = walker_new(&w, e);
 
 	walker_free(walker);
-	return walker == NULL ? -1 : 0;
+	return walker == NULL ? -1 : source_view_try(&still, o->paths, o->npaths, e);
 }
 
 /* The unfinished image, its journal, and the disks of it that are at hand. */

@@ -109,6 +109,31 @@ path_take(struct source_view *v, const char *path, const char *mountdir, struct 
 	return 0;
 }
 
+int
+source_view_try(const struct source_view_options *o, const char *const *paths, size_t n, struct err *e)
+{
+	struct source_note note;
+	struct source_snap *s;
+	struct stat st;
+	char *real;
+	int rc = source_view_check(o, e);
+
+	if (rc != 0 || o->kind == NULL)
+		return rc;
+	rc = source_note_init(&note, o, e);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		if ((real = realpath(paths[i], NULL)) == NULL || io->fstatat(AT_FDCWD, real, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			rc = err_errno(e, "look at %s", paths[i]);
+		else if (!S_ISDIR(st.st_mode))
+			rc = err_set(e, ERR_SOURCE, "%s is not a directory; with --snapshot, name the directory it is in", paths[i]);
+		else if ((s = source_note_add(&note, real, e)) == NULL || snap_plan(s, "/", e) != 0)
+			rc = -1;
+		free(real);
+	}
+	source_note_release(&note);
+	return rc;
+}
+
 static bool
 is_below(const char *path, const char *top)
 {

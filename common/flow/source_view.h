@@ -32,6 +32,14 @@ struct source_view_options {
 int source_view_check(const struct source_view_options *o, struct err *e);
 
 /**
+ * source_view_try(o, paths, n, e):
+ * Whether snapshots of the ${n} ${paths} could be taken, as far as that can be
+ * told without taking one: 0, or -1 with ${e} (ERR_USAGE, ERR_SOURCE).  Before
+ * anything is begun.
+ */
+int source_view_try(const struct source_view_options *o, const char *const *paths, size_t n, struct err *e);
+
+/**
  * source_view_open(statefd, o, paths, n, e):
  * Remove what an earlier process left, run the hook before, take snapshots of
  * the ${n} ${paths} (absolute).  NULL with ${e}: then nothing of it is left,
