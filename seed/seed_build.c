@@ -27,6 +27,7 @@ struct build_args {
 	const char *set, *passphrase_file, *replace, *missing, *given_up;
 	const char **disks;		/* of --replace and --to */
 	char image[SHORT_LEN + 1];	/* of --replace */
+	char last[4096];		/* what was answered to "Next disk?" */
 	struct opt_list excludes;	/* patterns and those of files, in the order given */
 	char **patterns;
 	size_t npatterns, pattern_bytes;
@@ -167,8 +168,8 @@ static int
 disk_ask(void *arg, const char *last, char *path, size_t n, struct err *e)
 {
 	struct build_args *b = arg;
-	const char *same = b->o.disks[b->o.ndisks - 1];
-	char question[512];
+	const char *same = b->last[0] != 0 ? b->last : b->o.disks[b->o.ndisks - 1];
+	char question[4200];
 	size_t len;
 
 	(void)last;
@@ -183,6 +184,7 @@ disk_ask(void *arg, const char *last, char *path, size_t n, struct err *e)
 	}
 	if (len == 0)
 		(void)snprintf(path, n, "%s", same);
+	(void)snprintf(b->last, sizeof(b->last), "%s", path);
 	return 0;
 }
 

@@ -134,12 +134,11 @@ report_fill(struct build *b)
 static int
 image_finish(struct build *b, struct err *e)
 {
-	bool untested = b->o->no_key_test || (b->im->begin.flags & JB_NO_KEY_TEST) != 0;
+	bool untested = b->o->no_key_test || (b->im->begin.flags & JB_NO_KEY_TEST) != 0, fits = image_manifest_fits(b->im);
 	char *pass = NULL;
 	size_t len = 0;
-	int rc;
 
-	if (!untested && b->im->manifest.generation == 0) {
+	if (!untested && !fits) {
 		if (b->o->passphrase == NULL || b->o->passphrase(b->o->passphrase_arg, &pass, &len, e) != 0) {
 			err_set(e, ERR_KEY_TEST, "image %s is complete on the disk but not sealed: its key test needs the passphrase",
 			    b->im->begin.short_name);
@@ -147,8 +146,7 @@ image_finish(struct build *b, struct err *e)
 			    b->o->ndisks > 0 ? b->o->disks[0] : "DISK");
 		}
 	}
-	rc = build_finish(b, pass, len, untested || b->im->manifest.generation != 0, e);
-	return rc;
+	return build_finish(b, pass, len, untested || fits, e);
 }
 
 static int
@@ -161,6 +159,8 @@ build_steps(struct build *b, struct err *e)
 	if (!topup && envelope_adopt(b, e) != 0)
 		return -1;
 	if (!topup && b->im->envelope.seq == 0 && (build_read(b, e) != 0 || build_reload(b, e) != 0))
+		return -1;
+	if (!topup && image_disks_live(b->im) < b->im->ndisks && topup_replace(b, e) != 0)
 		return -1;
 	/* The key test needs its memory for stretching the passphrase. */
 	seen_free(b->seen);

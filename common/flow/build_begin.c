@@ -185,9 +185,16 @@ out:
 static int
 image_choose(struct build *b, struct err *e)
 {
-	int rc = image_state_find(b->s, b->o->resume && b->o->set == NULL ? NULL : b->set, &b->im, e);
+	int rc;
 
-	if (rc == -1)
+	if (b->o->replace != 0) {
+		/* It may be sealed. */
+		if ((b->im = image_state_load(b->s, b->o->image, NULL, NULL, e)) == NULL)
+			return -1;
+		snprintf(b->set, sizeof(b->set), "%s", b->im->begin.set_name);
+		return 0;
+	}
+	if ((rc = image_state_find(b->s, b->o->resume && b->o->set == NULL ? NULL : b->set, &b->im, e)) == -1)
 		return -1;
 	if (b->o->resume) {
 		if (rc == 1)
@@ -411,7 +418,7 @@ resume_open(struct build *b, struct err *e)
 	/* Somebody may have finished it while we waited for the lock. */
 	if (build_reload(b, e) != 0 || (b->j = journal_append(b->im->fd, "journal", e)) == NULL)
 		return -1;
-	if (b->im->sealed || b->im->cancelled)
+	if (!image_is_unfinished(b->im) && (b->o->replace == 0 || b->im->cancelled || b->im->lost || b->im->answer_bytes != NULL))
 		return err_set(e, ERR_NO_IMAGE, "image %s is %s", b->im->begin.short_name, image_state_word(b->im));
 	if (rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0 || options_put(b, PARITY_DEFAULT, e) != 0 ||
 	    build_reload(b, e) != 0)

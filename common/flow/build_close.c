@@ -109,6 +109,7 @@ build_check_disk(struct build *b, struct image_state *im, struct build_disk *bd,
 	const struct image_disk *d = image_disk(im, bd->number);
 	int rc;
 
+	bd->done = true;
 	if (build_no_read_back(b))
 		return build_excuse_disk(b, im, d, bd, e);
 	if (!bd->checking)

@@ -37,6 +37,7 @@ struct build_disk {
 	pthread_t thread;
 	bool checking, joined;
 	bool stays;			/* until the image is sealed */
+	bool done;			/* read back, or excused, by this run */
 	int rc;
 	struct err err;
 	bool medium;

@@ -58,7 +58,8 @@ build_disks_tell(struct build *b)
 		if (bd->number == 0 || bd->released)
 			continue;
 		build_disk_let_go(bd);
-		disk_tell(bd, false);
+		if (bd->done)
+			disk_tell(bd, false);
 	}
 	b->r->read_back = !atomic_load(&b->disks.unproven);
 }
@@ -229,7 +230,7 @@ disk_ask(struct build *b, const struct build_disk *bd, struct err *e)
 			next->taken = true;
 			return next;
 		}
-		say_warn("%s is %s, which is %s", path, next->name, next->taken ? "full" : "open");
+		say_warn("%s is %s, a disk of this image: put in another", path, next->name);
 		build_disk_let_go(next);
 	}
 	build_disk_needed(b, e, "disk %s is full%s, and image %s needs another", bd->name,

@@ -8,6 +8,7 @@
 #include "common/base/file.h"
 #include "common/base/io.h"
 #include "common/flow/build_run.h"
+#include "common/flow/topup.h"
 #include "common/pack/id_sorter.h"
 
 #define SORT_MEMORY	((size_t)16 << 20)
@@ -213,11 +214,60 @@ all_is_held(struct build *b, int snaps, struct id_sorter *all, struct err *e)
 	free(l);
 	if (rc != 0 || got == -1)
 		return -1;
-	if (missing == 0)
+	/* What a dead disk held and cannot be had any more was named, file by file. */
+	if (missing == 0 || missing <= b->r->given_up)
 		return 0;
 	err_set(e, ERR_UNFINISHED, "image %s needs %llu chunks of an image that was given up since; it cannot be sealed",
 	    b->im->begin.short_name, (unsigned long long)missing);
 	return err_next(e, "give it up too and build anew: samara-seed cancel %s", b->im->begin.short_name);
+}
+
+/* All ids that disks which are gone carried, sorted. */
+static struct id_sorter *
+gone_ids(struct build *b, struct err *e)
+{
+	struct id_sorter *s = id_sorter_new(b->runs_fd, SORT_MEMORY, e);
+
+	if (s != NULL && image_packs_gone(b->im, sort_table, s, e) != 0) {
+		id_sorter_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+int
+build_lacks(struct build *b, struct topup_ids *want, struct err *e)
+{
+	struct list *l = calloc(1, sizeof(*l));
+	struct id_sorter *gone = gone_ids(b, e), *live = gone != NULL ? image_ids(b, b->im->name, e) : NULL;
+	struct head was = { 0 }, is = { 0 };
+	const uint8_t *id = NULL;
+	int got = -1, here;
+
+	if (l == NULL || live == NULL || (l->dirfd = dir_open(b->s->fd, "snaps", e)) == -1) {
+		if (l == NULL)
+			err_errno(e, "reference list");
+		goto out;
+	}
+	l->fd = -1;
+	l->seq = b->im->envelope.seq;
+	if (head_start(&was, gone, e) == 0 && head_start(&is, live, e) == 0)
+		while ((got = list_next(l, &id, e)) == 1) {
+			if ((here = head_has(&was, id, e)) == 1)
+				here = head_has(&is, id, e) == 0 ? topup_ids_add(want, id, e) : 0;
+			if (here == -1) {
+				got = -1;
+				break;
+			}
+		}
+	if (l->fd != -1)
+		io->close(l->fd);
+	io->close(l->dirfd);
+out:
+	free(l);
+	id_sorter_free(gone);
+	id_sorter_free(live);
+	return got;
 }
 
 int

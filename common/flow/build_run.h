@@ -64,6 +64,14 @@ struct buf;
 int build_leans_on(struct build *b, struct buf *out, struct err *e);
 
 /**
+ * build_lacks(b, want, e):
+ * The ids that the snapshot needs, that stood on a disk which was given up, and
+ * that stand on none of the others.  0 or -1 with ${e}.
+ */
+struct topup_ids;
+int build_lacks(struct build *b, struct topup_ids *want, struct err *e);
+
+/**
  * build_recall(b, e):
  * Where an earlier run of this image did the reading: entries, files, bytes and
  * what could not be read into the result, from the snapshot's root on the disk.

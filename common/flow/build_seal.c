@@ -228,7 +228,7 @@ manifest_put(struct build *b, bool tested, struct err *e)
 	int rc = 0;
 
 	buf_init(&out);
-	if (b->im->manifest.generation == 0) {
+	if (!image_manifest_fits(b->im)) {
 		rc = manifest_make(b, tested, &out, e);
 		if (rc == 0)
 			rc = sealed_tell(b, tested, e);
@@ -250,10 +250,13 @@ build_finish(struct build *b, const char *pass, size_t len, bool untested, struc
 {
 	if (!untested && key_test(b, pass, len, e) != 0)
 		return -1;
-	if (b->im->sealed)
+	if (b->im->sealed && image_manifest_fits(b->im))
 		return 0;
-	if (manifest_put(b, !untested, e) != 0 || (!topup_is(b) && (items_keep(b, e) != 0 ||
-	    set_latest_save(b->s, b->set, b->im->envelope.seq, e) != 0)) ||
+	if (manifest_put(b, !untested, e) != 0)
+		return -1;
+	if (b->im->sealed)	/* again, with another disk in place of one that was given up */
+		return 0;
+	if ((!topup_is(b) && (items_keep(b, e) != 0 || set_latest_save(b->s, b->set, b->im->envelope.seq, e) != 0)) ||
 	    journal_put(b->j, JOURNAL_SEALED, NULL, 0, e) != 0 || journal_sync(b->j, e) != 0)
 		return -1;
 	return build_reload(b, e);

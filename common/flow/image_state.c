@@ -249,9 +249,9 @@ take_record(struct image_state *im, unsigned type, struct fmt_view v, struct err
 	}
 }
 
-/* Tell the packs of disks that are not gone; the whole journal was understood before. */
+/* Tell the packs of disks that are gone, or not; the whole journal was understood before. */
 static int
-packs_tell(const struct image_state *im, struct journal_reader *r, image_pack_fn fn, void *arg, struct err *e)
+packs_tell(const struct image_state *im, struct journal_reader *r, bool gone, image_pack_fn fn, void *arg, struct err *e)
 {
 	struct pack_record p;
 	struct image_disk *d;
@@ -265,24 +265,36 @@ packs_tell(const struct image_state *im, struct journal_reader *r, image_pack_fn
 		/* What came behind since the journal was read is not this image's yet. */
 		if (pack_record_decode(&p, v, e) != 0 || (d = disk_known(im, p.disk, e)) == NULL)
 			return -1;
-		if (!d->gone && fn(arg, p.disk, p.number, p.len, &p.table, v.p + 12, p.table_len, v.p + 12 + p.table_len, e) != 0)
+		if (d->gone == gone && fn(arg, p.disk, p.number, p.len, &p.table, v.p + 12, p.table_len, v.p + 12 + p.table_len, e) != 0)
 			return -1;
 	}
 	return got;
 }
 
-int
-image_packs(struct state *s, const struct image_state *im, image_pack_fn fn, void *arg, struct err *e)
+static int
+packs_read(const struct image_state *im, bool gone, image_pack_fn fn, void *arg, struct err *e)
 {
 	struct journal_reader *r = journal_reader_new(im->fd, "journal", e);
 	int rc;
 
-	(void)s;
 	if (r == NULL)
 		return err_during(e, "image %s", im->begin.short_name);
-	rc = packs_tell(im, r, fn, arg, e);
+	rc = packs_tell(im, r, gone, fn, arg, e);
 	journal_reader_free(r);
 	return rc;
+}
+
+int
+image_packs(struct state *s, const struct image_state *im, image_pack_fn fn, void *arg, struct err *e)
+{
+	(void)s;
+	return packs_read(im, false, fn, arg, e);
+}
+
+int
+image_packs_gone(const struct image_state *im, image_pack_fn fn, void *arg, struct err *e)
+{
+	return packs_read(im, true, fn, arg, e);
 }
 
 static int
@@ -391,6 +403,29 @@ image_disks_done(const struct image_state *im)
 }
 
 bool
+image_manifest_fits(const struct image_state *im)
+{
+	size_t named = im->manifest.generation == 0 ? 0 : list_count(im->manifest.disks, MANIFEST_DISK_LEN);
+	struct manifest_disk row;
+	const struct image_disk *d;
+
+	if (named == 0 || named != image_disks_live(im))
+		return false;
+	for (size_t i = 0; i < named; i++) {
+		if (element_get(manifest_disk_fields, manifest_disk_nfields, im->manifest.disks, i, &row) != FMT_OK ||
+		    (d = image_disk(im, row.disk)) == NULL || d->gone)
+			return false;
+	}
+	return true;
+}
+
+bool
+image_is_unfinished(const struct image_state *im)
+{
+	return !im->cancelled && !im->lost && (!im->sealed || !image_manifest_fits(im));
+}
+
+bool
 image_counts(const struct image_state *im)
 {
 	return im->sealed && !im->cancelled && !im->lost;
@@ -414,7 +449,7 @@ image_state_word(const struct image_state *im)
 static bool
 is_wanted(const struct image_state *im, const char *set)
 {
-	return !im->sealed && !im->cancelled && (set == NULL || strcmp(im->begin.set_name, set) == 0);
+	return image_is_unfinished(im) && (set == NULL || strcmp(im->begin.set_name, set) == 0);
 }
 
 int

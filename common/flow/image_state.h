@@ -71,6 +71,9 @@ void image_state_free(struct image_state *im);
  */
 int image_packs(struct state *s, const struct image_state *im, image_pack_fn fn, void *arg, struct err *e);
 
+/* The same with the packs of disks that are gone, and only of these. */
+int image_packs_gone(const struct image_state *im, image_pack_fn fn, void *arg, struct err *e);
+
 /* The disk with that number; NULL if there is none. */
 struct image_disk *image_disk(const struct image_state *im, uint32_t number);
 /* The first disk that is neither gone nor closed; NULL if there is none. */
@@ -79,6 +82,10 @@ struct image_disk *image_disk_open(const struct image_state *im);
 unsigned image_disks_live(const struct image_state *im);
 /* True if there is a disk, and each that is not gone is closed and was read back. */
 bool image_disks_done(const struct image_state *im);
+/* True if there is a manifest and it names just the disks that are not gone. */
+bool image_manifest_fits(const struct image_state *im);
+/* True if a build is to go on with it: not sealed, or a disk was replaced since and the seal not renewed; and not cancelled. */
+bool image_is_unfinished(const struct image_state *im);
 /* Whether its chunks may be leaned on: sealed, and neither cancelled nor lost. */
 bool image_counts(const struct image_state *im);
 

@@ -344,6 +344,24 @@ topup_read(struct build *b, struct err *e)
 	return rc;
 }
 
+int
+topup_replace(struct build *b, struct err *e)
+{
+	struct topup_ids *want = topup_ids_new();
+	struct putting p = { .b = b };
+	int rc = -1;
+
+	if (want == NULL)
+		return err_errno(e, "replace a disk");
+	if (build_lacks(b, want, e) == 0)
+		rc = topup_ids_count(want) == 0 ? 0 : chunks_collect(&p, want, e);
+	b->r->missing = topup_ids_count(want);
+	b->r->given_up = topup_ids_left(want);
+	b->r->files_lost = p.files_lost;
+	topup_ids_free(want);
+	return rc == 0 ? build_reload(b, e) : -1;
+}
+
 static int
 chunk_count(void *arg, unsigned kind, const uint8_t id[DIGEST_LEN], const uint8_t *plain, size_t len, struct err *e)
 {

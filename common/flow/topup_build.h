@@ -33,6 +33,14 @@ int topup_begin(struct build *b, struct err *e);
  */
 int topup_read(struct build *b, struct err *e);
 
+/**
+ * topup_replace(b, e):
+ * Where a disk of an image was given up whose snapshot is closed already: what
+ * only that disk held is made again from live data, onto the disks at hand.
+ * What cannot be had is named and counted in the report.  0 or -1 with ${e}.
+ */
+int topup_replace(struct build *b, struct err *e);
+
 /* What of the list that was named could be had: into the report; writes nothing.  0 or -1 with ${e}. */
 int topup_dry(struct build *b, struct err *e);
 

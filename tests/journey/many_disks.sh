@@ -71,6 +71,23 @@ again=$(number out read_bytes)
 [ "$again" -lt $((total - first + 100000000)) ] || fail "$again of $total bytes were read again" out log
 [ "$(number out disks)" = 2 ] || fail "not two disks" out
 
+# --- the first is lost before it was shipped: what it held is made again, the image sealed anew
+
+back 2
+loop_attach disk7 400M
+replacement=$loop
+loop_format "$loop" ext4
+loop_mount "$loop" bay7
+name=$(samara-seed images --json | python3 -c 'import json, sys
+print([i["image"] for i in map(json.loads, sys.stdin) if i.get("state") == "sealed"][0])')
+run 0 --replace "$name-1=bay7" --to bay
+[ "$(number out missing)" -gt 100 ] || fail "nothing was made again" out log
+[ "$(number out given_up)" = 0 ] || fail "unchanged files cannot be had" out log
+[ "$(number out disks)" = 2 ] || fail "not two disks" out
+loop_unmount bay7
+loop_detach "$replacement"
+away
+
 # --- the second disk alone is judged, taken in and asked for the other
 
 back 2
@@ -78,8 +95,8 @@ samara-verify disk bay >out 2>&1 || fail "verify disk 2" out
 samara-import ingest vault bay >out 2>&1 || fail "ingest disk 2" out
 grep -q '1 pending' out || fail "the snapshot is not pending" out
 away
-back 1
-samara-import ingest vault bay >out 2>&1 || fail "ingest disk 1" out
+back 7
+samara-import ingest vault bay >out 2>&1 || fail "ingest the replacement" out
 grep -q '1 whole' out || fail "the snapshot is not whole" out
 away
 samara-seed restore latest --from vault --to back >out 2>&1 || fail "restore" out
