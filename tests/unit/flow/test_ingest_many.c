@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/io_fault.h"
 #include "common/flow/ingest_many.h"
 #include "common/flow/vault_status.h"
 #include "flow/vault_site.h"
@@ -365,6 +366,49 @@ a_disk_of_an_unknown_vault_stops_no_other(void **state)
 	seed_machine_drop(&far);
 }
 
+#define FAULTS	12
+
+/* One call of all that two disks at once take fails, once or from then on; how many calls there were. */
+static uint64_t
+fail_at(uint64_t nth, int every)
+{
+	const struct fault_plan plan = { FAULT_ANY, nth, every, EIO };
+	struct told t = { .images = 0 };
+	struct seed_image im;
+	struct site *s;
+	void *state;
+	uint64_t calls;
+	int rc;
+
+	assert_int_equal(site_setup(&state), 0);
+	s = state;
+	two_disks(s, &im);
+	fault_start(&plan);
+	rc = many(s, &t, 2);
+	fault_stop();
+	calls = fault_count();
+	assert_true(rc == 0 || s->e.code != ERR_NONE);
+	assert_true(rc == 0 || t.failed > 0 || s->e.code == ERR_NO_SPACE);
+	/* Whatever it was: the same disks make it whole. */
+	assert_int_equal(many(s, &t, 2), 0);
+	assert_int_equal(site_image(s, &im), IMAGE_WHOLE);
+	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+	site_rebuild_agrees(s);
+	assert_int_equal(site_teardown(&state), 0);
+	return calls;
+}
+
+static void
+any_call_may_fail_and_the_same_disks_make_it_whole(void **state)
+{
+	uint64_t all = fail_at(0, 0);
+
+	(void)state;
+	assert_true(all > 1000);
+	for (uint64_t i = 0; i < FAULTS; i++)
+		(void)fail_at(1 + i * all / FAULTS, i % 3 == 2);
+}
+
 int
 main(void)
 {
@@ -378,6 +422,7 @@ main(void)
 		T(half_a_disk_is_taken_in_and_the_rest_is_counted),
 		T(what_all_disks_bring_must_fit_before_the_first_byte),
 		T(a_disk_of_an_unknown_vault_stops_no_other),
+		cmocka_unit_test(any_call_may_fail_and_the_same_disks_make_it_whole),
 	};
 
 	secret_init();
