@@ -28,6 +28,9 @@ struct err;
 struct catalog *catalog_open(const char *path, const uint8_t vault_id[ID_LEN], int create, struct err *e);
 void catalog_close(struct catalog *c);
 
+/* Keep no more than about this of it in memory, at least 1 MiB; 64 MiB where it is never said.  Not in a transaction. */
+void catalog_memory(struct catalog *c, uint64_t bytes);
+
 /*
  * Take the catalog's file away, durably, and then all that belongs to it.  0 or -1; it need not be there.  A power cut
  * leaves the catalog whole, or none, perhaps with a journal that must be gone before another takes this name.

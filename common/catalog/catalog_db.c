@@ -331,6 +331,16 @@ catalog_close(struct catalog *c)
 	free(c);
 }
 
+void
+catalog_memory(struct catalog *c, uint64_t bytes)
+{
+	char sql[64];
+
+	(void)snprintf(sql, sizeof(sql), "PRAGMA cache_size=-%llu",
+	    (unsigned long long)(bytes < (1u << 20) ? 1024 : bytes >> 10));
+	(void)db_exec(c, sql, NULL);
+}
+
 /* Remove ${path}${part}, if it is there. */
 static int
 part_remove(const char *path, const char *part, struct err *e)

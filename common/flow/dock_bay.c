@@ -10,6 +10,7 @@
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/dock_bay.h"
+#include "common/flow/ingest_check.h"
 #include "common/flow/ingest_job.h"
 #include "common/flow/vault.h"
 #include "common/flow/vault_status.h"
@@ -176,6 +177,7 @@ visit_vault(void *arg, struct vault *v, const char *path, struct err *e)
 
 	s->n = s->nin = 0;
 	s->v = v;
+	catalog_memory(v->catalog, checkers_catalog(d->checkers));
 	if (receive_disk(v, path, &ro, received, s, e) != 0)
 		return -1;
 	if (s->n > 0)

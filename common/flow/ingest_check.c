@@ -11,6 +11,7 @@ struct checkers {
 	struct queue *in;
 	struct pool *pool;
 	unsigned slots;
+	uint64_t catalog;
 };
 
 static void
@@ -39,6 +40,7 @@ checkers_new(unsigned jobs, uint64_t memory, unsigned disks, struct err *e)
 		workers = WORKERS_MOST;
 	/* A quarter of the memory is for what is gathered, looked up and cached. */
 	c->slots = (unsigned)((memory > 0 ? memory : MEMORY_DEFAULT) / 4 * 3 / PACK_LEN_MAX / disks);
+	c->catalog = (memory > 0 ? memory : MEMORY_DEFAULT) / 8 / disks;
 	if (c->slots > workers + 4)
 		c->slots = workers + 4;
 	if (c->slots < 2)
@@ -68,6 +70,12 @@ unsigned
 checkers_slots(const struct checkers *c)
 {
 	return c->slots;
+}
+
+uint64_t
+checkers_catalog(const struct checkers *c)
+{
+	return c->catalog;
 }
 
 int

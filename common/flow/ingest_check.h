@@ -26,6 +26,9 @@ void checkers_free(struct checkers *c);
 /* How many packs each disk may have in hand, at least 2. */
 unsigned checkers_slots(const struct checkers *c);
 
+/* How much of its vault's catalog each disk may keep in memory, bytes. */
+uint64_t checkers_catalog(const struct checkers *c);
+
 /* Have ${s} checked; it comes out of the queue s->done then.  0, or -1 when they have ended. */
 int checkers_put(struct checkers *c, struct pack_slot *s);
 

@@ -7,6 +7,7 @@
 #include "common/base/progress.h"
 #include "common/base/queue.h"
 #include "common/base/stop.h"
+#include "common/catalog/catalog.h"
 #include "common/flow/desk.h"
 #include "common/flow/ingest_check.h"
 #include "common/flow/ingest_many.h"
@@ -88,6 +89,7 @@ into_vault(void *arg, struct vault *v, const char *path, struct err *e)
 	struct one *d = arg;
 
 	d->v = v;
+	catalog_memory(v->catalog, checkers_catalog(d->m->checkers));
 	return ingest_disk(v, path, &d->m->each, image_done, d, e);
 }
 
