@@ -54,7 +54,7 @@ look_disk(void *arg, const void *row, struct err *e)
 	(void)e;
 	l->s->disks_expected += d->state == DISK_EXPECTED;
 	if (d->state == DISK_RECEIVED) {
-		(void)snprintf(what, sizeof(what), "disk %s-%u was received, but taking it in did not end",
+		(void)snprintf(what, sizeof(what), "disk %s-%u is here, and is not taken in to its end yet",
 		    l->image->short_name, d->number);
 		tell(l, "disk", what, "give samara-import ingest again, with that disk", l->image->id, l->image->machine_id);
 	}
