@@ -57,6 +57,7 @@ for type in ext4 xfs btrfs exfat ntfs; do
 	loop_mount "$dev" mnt
 	gives 0 build build --to mnt src
 	says "sealed: 1 disk" build.out
+	says "read back without error" build.out	# also under FUSE, from the medium
 	loop_unmount mnt
 
 	gives 0 ingest samara-import ingest vault "$dev"
