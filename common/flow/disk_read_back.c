@@ -11,7 +11,7 @@
 #include "common/crypto/hash.h"
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
-#include "common/flow/read_back.h"
+#include "common/flow/read_back_job.h"
 
 /* The digest of an open file; ${buf} is aligned and PACK_LEN_MAX long.  0, or -1 with errno. */
 static int

@@ -20,7 +20,7 @@
 #include "common/disk/image_file.h"
 #include "common/flow/journal.h"
 #include "common/flow/parity_group.h"
-#include "common/flow/read_back.h"
+#include "common/flow/read_back_job.h"
 #include "common/pack/pack_view.h"
 
 #define CODERS	2u

@@ -19,7 +19,7 @@
 #include "common/crypto/sign.h"
 #include "common/disk/image_dir.h"
 #include "common/flow/journal.h"
-#include "common/flow/read_back.h"
+#include "common/flow/read_back_job.h"
 #include "common/pack/chunk_seal.h"
 #include "common/pack/pack_build.h"
 #include "formats/fmt_parity.h"

@@ -1,5 +1,5 @@
-#ifndef SAMARA_FLOW_READ_BACK_H
-#define SAMARA_FLOW_READ_BACK_H
+#ifndef SAMARA_FLOW_READ_BACK_JOB_H
+#define SAMARA_FLOW_READ_BACK_JOB_H
 
 /* What the parts of reading a disk back share; private to disk_read_back.c and read_back_packs.c. */
 
