@@ -5,9 +5,13 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "common/base/err.h"
 #include "common/base/queue.h"
+#include "common/chunk/codec.h"
 #include "common/pack/parity.h"
+#include "formats/fmt_parity.h"
 
 #include "tests/unit/formats/bytes.h"
 
@@ -276,6 +280,51 @@ several_threads_code_what_one_does(void **state)
 	parity_free(a.p);
 }
 
+static size_t
+golden(const char *name, uint8_t *out, size_t cap)
+{
+	char path[512];
+	FILE *f;
+	size_t n;
+
+	(void)snprintf(path, sizeof(path), "%s/1/%s", SAMARA_GOLDEN, name);
+	assert_non_null(f = fopen(path, "rb"));
+	n = fread(out, 1, cap, f);
+	(void)fclose(f);
+	return n;
+}
+
+/* Frozen, and made by another program: pack.bin alone in a group, the second of two parity packs. */
+static void
+the_golden_parity_pack_is_the_one_that_is_made_today(void **state)
+{
+	static uint8_t pack[PARITY_SHARD_LEN], file[PARITY_SHARD_LEN + 2 * PARITY_ALIGN + 1], again[PARITY_ALIGN];
+	size_t len = golden("pack.bin", pack, sizeof(pack)), n = golden("parity.bin", file, sizeof(file));
+	struct parity *p = parity_new(1, 2, 1, PARITY_SHARD_LEN, NULL);
+	struct parity_member member;
+	struct parity_table t;
+	uint64_t sums[3];
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal(parity_table_decode(&t, file, n), FMT_OK);
+	assert_int_equal(n, parity_pack_len(1, 2, 1));
+	assert_memory_equal(file, file + n - PARITY_ALIGN, PARITY_ALIGN);
+	assert_int_equal(checksum(file, t.summed), t.xxh);
+	parity_member_get(&t, 0, &member);
+	assert_int_equal(member.file_len, len);
+	assert_memory_equal(member.id, pack + len - PACK_FOOT_LEN + 72, DIGEST_LEN);
+	parity_add(p, 0, 0, pack, (uint32_t)len);
+	assert_memory_equal(parity_shard(p, 1, 0), file + PARITY_ALIGN, PARITY_SHARD_LEN);
+	sums[0] = checksum(pack, sizeof(pack));
+	sums[1] = checksum(parity_shard(p, 0, 0), PARITY_SHARD_LEN);
+	sums[2] = checksum(parity_shard(p, 1, 0), PARITY_SHARD_LEN);
+	parity_table_encode(&t, &member, sums, again);
+	le64_put(again + t.summed, checksum(again, t.summed));
+	assert_memory_equal(again, file, PARITY_ALIGN);
+	parity_free(p);
+}
+
 int
 main(void)
 {
@@ -287,6 +336,7 @@ main(void)
 		cmocka_unit_test(random_patterns_of_the_largest_code_come_back),
 		cmocka_unit_test(rows_lose_different_shards),
 		cmocka_unit_test(several_threads_code_what_one_does),
+		cmocka_unit_test(the_golden_parity_pack_is_the_one_that_is_made_today),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
