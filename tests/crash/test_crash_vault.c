@@ -30,6 +30,7 @@
 #include "common/catalog/catalog_db.h"
 #include "common/flow/vault.h"
 #include "common/flow/vault_rebuild.h"
+#include "base/scratch.h"
 #include "tests/crash/vault_world.h"
 
 #define STEPS		2u
@@ -177,44 +178,154 @@ state_again(const struct run *r, const char *vault, unsigned steps, struct err *
 	return world_whole(&w, vault, r->scene->images, e);
 }
 
-/* The same commands again, and the power fails once more while they run. */
+/* Stat of a file in VAULT/local; false where it is not there. */
+static int
+local_stat(const char *vault, const char *name, struct stat *st)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/local/%s", vault, name);
+	return stat(path, st) == 0;
+}
+
+/* A catalog that the first cut left half changed must not lie there without the journal that undoes it. */
+static int
+journal_stays(const char *vault, int hot, struct err *e)
+{
+	struct stat old, fresh, journal;
+
+	if (!hot || !local_stat(vault, "catalog.db", &old) ||
+	    (local_stat(vault, "catalog.new", &fresh) && fresh.st_ino == old.st_ino) ||
+	    (local_stat(vault, "catalog.db-journal", &journal) && journal.st_size > 0))
+		return 0;
+	if (!local_stat(vault, "catalog.new", &fresh))
+		return 0;	/* it has taken the old one's place */
+	return err_set(e, ERR_DIFFERENT, "the old catalog is there without its journal");
+}
+
+/* While a catalog is made anew the old one is in force, or none, or the new one; where there is none it is made anew. */
+static int
+catalog_mend(const char *vault, const char *old, const char *fresh, struct err *e)
+{
+	struct rebuild_result result;
+	char *text = world_dump(vault, e);
+	int known = text != NULL && (strcmp(text, old) == 0 || strcmp(text, fresh) == 0);
+
+	free(text);
+	if (known)
+		return 0;
+	if (text != NULL)
+		return err_set(e, ERR_DIFFERENT, "a catalog is in force that is neither the old nor the new one");
+	if (e->code != ERR_CATALOG)
+		return -1;
+	err_clear(e);
+	return vault_rebuild(vault, &result, e);
+}
+
+/* Somewhere, or in half of the cases where one catalog takes the place of another. */
+static uint64_t
+second_cut(const struct tape *t, int anew, uint64_t seed)
+{
+	uint64_t cut = tape_length(t);
+	char what[256];
+
+	if (!anew || seed / 8 % 2 == 0)
+		return seed % (tape_length(t) + 1);
+	while (cut > 0 && strncmp(tape_describe(t, cut - 1, what, sizeof(what)), "rename", 6) != 0)
+		cut--;
+	return cut < seed / 16 % 8 ? 0 : cut - seed / 16 % 8;
+}
+
+/* Tape what overcomes the first cut in ${at}, and cut once more: the state is in ${second}. */
+static int
+cut_while(const struct run *r, const char *at, const char *second, unsigned steps, int anew, uint64_t seed, struct err *e)
+{
+	char vault[128], what[128];
+	struct rebuild_result result;
+	struct tape *t;
+	uint64_t cut;
+	int rc;
+
+	(void)snprintf(vault, sizeof(vault), "%s/vault", at);
+	if ((t = tape_start(at, 0, e)) == NULL)
+		return -1;
+	rc = anew ? vault_rebuild(vault, &result, e) : r->scene->again(r, vault, steps, e);
+	tape_stop(t);
+	if (rc == 0) {
+		err_clear(e);
+		cut = second_cut(t, anew, seed);
+		state_make(t, cut, seed / 7, second, e);
+		if (getenv("SAMARA_CRASH_TELL") != NULL)
+			print_message("again at %llu of %llu (%s)\n", (unsigned long long)cut, (unsigned long long)tape_length(t),
+			    cut > 0 ? tape_describe(t, cut - 1, what, sizeof(what)) : "start");
+	}
+	tape_free(t);
+	return rc;
+}
+
+/* The power fails once more, while the same commands run again. */
 static int
 state_cut_again(const struct run *r, const char *at, unsigned steps, uint64_t seed, struct err *e)
 {
 	char vault[128], second[96];
-	uint64_t cut;
-	struct tape *t;
 
-	(void)snprintf(vault, sizeof(vault), "%s/vault", at);
 	(void)snprintf(second, sizeof(second), "%s/second", w.root);
-	if ((t = tape_start(at, 0, e)) == NULL)
-		return -1;
-	(void)r->scene->again(r, vault, steps, e);
-	tape_stop(t);
-	if (e->code != ERR_NONE && e->code != ERR_VAULT_EXISTS) {
-		tape_free(t);
-		return -1;
-	}
-	err_clear(e);
-	cut = tape_length(t) == 0 ? 0 : seed % tape_length(t);
-	state_make(t, cut, seed / 7, second, e);
-	tape_free(t);
 	(void)snprintf(vault, sizeof(vault), "%s/vault", second);
-	return state_again(r, vault, steps, e) != 0 ? err_during(e, "cut again at %llu", (unsigned long long)cut) : 0;
+	if (cut_while(r, at, second, steps, 0, seed, e) != 0)
+		return -1;
+	return state_again(r, vault, steps, e) != 0 ? err_during(e, "cut again") : 0;
 }
 
+/* The power fails once more, while the catalog is made anew. */
 static int
-state_try(const struct run *r, const struct tape *t, uint64_t cut, uint64_t seed, int twice, struct err *e)
+state_cut_anew(const struct run *r, const char *at, unsigned steps, uint64_t seed, struct err *e)
+{
+	char first[128], vault[128], second[96], copy[96], *old = NULL, *fresh = NULL;
+	struct stat journal;
+	int rc = -1, hot;
+
+	(void)snprintf(first, sizeof(first), "%s/vault", at);
+	(void)snprintf(second, sizeof(second), "%s/second", w.root);
+	(void)snprintf(vault, sizeof(vault), "%s/vault", second);
+	(void)snprintf(copy, sizeof(copy), "%s/copy", w.root);
+	hot = local_stat(first, "catalog.db-journal", &journal) && journal.st_size > 0;
+	world_copy(first, copy);
+	if ((old = world_dump(copy, e)) == NULL && e->code == ERR_CATALOG) {
+		err_clear(e);
+		old = strdup("none");
+	}
+	if (old != NULL && cut_while(r, at, second, steps, 1, seed, e) == 0 && (fresh = world_dump(first, e)) != NULL &&
+	    (rc = journal_stays(vault, hot, e)) == 0 && (rc = catalog_mend(vault, old, fresh, e)) == 0)
+		rc = state_again(r, vault, steps, e);
+	free(old);
+	free(fresh);
+	scratch_remove(copy);
+	return rc == 0 ? 0 : err_during(e, "cut again while the catalog was made anew");
+}
+
+/* ${cuts}: 1; 2, the second while it is overcome; 3, the second while the catalog is made anew. */
+static int
+state_try(const struct run *r, const struct tape *t, uint64_t cut, uint64_t seed, unsigned cuts, struct err *e)
 {
 	char at[96], vault[128];
 	unsigned steps = 0;
+	uint64_t again;
 
 	while (steps < STEPS && cut >= r->promised[steps])
 		steps++;
 	(void)snprintf(at, sizeof(at), "%s/crash", w.root);
 	(void)snprintf(vault, sizeof(vault), "%s/vault", at);
 	state_make(t, cut, seed, at, e);
-	return twice ? state_cut_again(r, at, steps, seed, e) : state_again(r, vault, steps, e);
+	/* Seeds of the first cut are small numbers. */
+	again = (seed * 1000003 + cut + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 24;
+	switch (cuts) {
+	case 1:
+		return state_again(r, vault, steps, e);
+	case 2:
+		return state_cut_again(r, at, steps, again, e);
+	default:
+		return state_cut_anew(r, at, steps, again, e);
+	}
 }
 
 static uint64_t
@@ -287,17 +398,19 @@ scene_try(const struct scene *scene, unsigned bugs, uint64_t n, int stop_at_firs
 	struct run r;
 	struct tape *t = scene_tape(scene, &r, bugs);
 	uint64_t bad = 0, cut, seed;
+	unsigned cuts;
 	char what[128];
 	struct err e;
 
 	for (uint64_t i = 0; i < n && !(bad > 0 && stop_at_first); i++) {
 		err_clear(&e);
 		state_pick(&r, t, i, n, &cut, &seed);
-		if (state_try(&r, t, cut, seed, !stop_at_first && i % TWICE == TWICE - 1, &e) == 0)
+		cuts = i % TWICE != TWICE - 1 || stop_at_first ? 1 : i / TWICE % 2 == 0 || scene->start == -1 ? 2 : 3;
+		if (state_try(&r, t, cut, seed, cuts, &e) == 0)
 			continue;
 		bad++;
 		if (!stop_at_first || getenv("SAMARA_CRASH_TELL") != NULL)
-			print_error("cut %llu of %llu (%s; promised at %llu, %llu), seed %llu: %s\n", (unsigned long long)cut,
+			print_error("%u cuts, the first at %llu of %llu (%s; promised at %llu, %llu), seed %llu: %s\n", cuts, (unsigned long long)cut,
 			    (unsigned long long)tape_length(t), cut > 0 ? tape_describe(t, cut - 1, what, sizeof(what)) : "start",
 			    (unsigned long long)r.promised[0], (unsigned long long)r.promised[1], (unsigned long long)seed, e.msg);
 	}

@@ -347,8 +347,9 @@ finding_keep(void *arg, const struct finding *f)
 		snprintf(first, 400, "%.150s: %.200s", f->where, f->what);
 }
 
+/* What verify finds is only noted; ${n} snapshots, or at least so many, are whole. */
 static int
-verified(const char *vault, unsigned n, struct err *e)
+verified(const char *vault, unsigned n, int more, struct err *e)
 {
 	char first[400] = "";
 	const struct verify_options o = { .workers = 1, .memory = 64u << 20, .fn = finding_keep, .arg = first };
@@ -358,7 +359,7 @@ verified(const char *vault, unsigned n, struct err *e)
 		return -1;
 	if (first[0] != '\0')
 		return err_set(e, ERR_DIFFERENT, "verify: %s", first);
-	if (r.snapshots != n || r.snapshots_whole != n)
+	if (more ? r.snapshots_whole < n : r.snapshots_whole != n || r.snapshots != n)
 		return err_set(e, ERR_DIFFERENT, "verify: %llu snapshots, %llu of them whole, instead of %u",
 		    (unsigned long long)r.snapshots, (unsigned long long)r.snapshots_whole, n);
 	return 0;
@@ -396,9 +397,22 @@ world_whole(const struct vault_world *w, const char *vault, unsigned n, struct e
 	for (unsigned i = 0; i < n; i++)
 		if (world_snapshot_is_whole(w, vault, i, e) != 0 || reads_back(w, vault, i, e) != 0)
 			return -1;
-	if (verified(vault, n, e) != 0)
+	if (verified(vault, n, 0, e) != 0)
 		return -1;
 	return rebuild_agrees(vault, e);
+}
+
+int
+world_good(const struct vault_world *w, const char *vault, unsigned n, int gaps, struct err *e)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (world_snapshot_is_whole(w, vault, i, e) != 0 && e->code != ERR_CATALOG)
+			return -1;
+		err_clear(e);
+		if (reads_back(w, vault, i, e) != 0)
+			return -1;
+	}
+	return gaps ? 0 : verified(vault, n, 1, e);
 }
 
 int

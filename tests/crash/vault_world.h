@@ -65,6 +65,13 @@ char *world_dump(const char *vault, struct err *e);
  */
 int world_whole(const struct vault_world *w, const char *vault, unsigned n, struct err *e);
 
+/**
+ * world_good(w, vault, n, gaps, e):
+ * As world_whole, for a vault in which something may not have come to its end:
+ * there may be more snapshots, with gaps if ${gaps}, and no catalog.
+ */
+int world_good(const struct vault_world *w, const char *vault, unsigned n, int gaps, struct err *e);
+
 /* 0 if the objects in the vault, records apart, have the names that they have in w->vault[n]. */
 int world_objects_agree(const struct vault_world *w, const char *vault, unsigned n, struct err *e);
 
