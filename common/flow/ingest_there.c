@@ -9,8 +9,9 @@
 #include "common/disk/image_file.h"
 #include "common/flow/ingest_job.h"
 
-#define PROBES	8
-#define BLOCK	4096u
+#define PROBES		16
+#define MISSES_MOST	4
+#define BLOCK		4096u
 
 /* The label, from the medium and not out of the system's memory, as far as the system lets that be asked. */
 static int
@@ -34,25 +35,29 @@ label_comes(const struct ingest *g)
 	return there;
 }
 
-/* Does any of some blocks come, from anywhere on the device? */
+/*
+ * Do most of some blocks come, from anywhere on the device?  A bad spot is
+ * missed by nearly all of them; of a device that is gone only those come that
+ * still lie in some memory.
+ */
 static int
 blocks_come(int fd)
 {
 	off_t len = io->lseek(fd, 0, SEEK_END);
 	void *block;
-	int come = 0;
+	int misses = 0;
 
 	if (len < (off_t)(PROBES * BLOCK) || (block = aligned_alloc(BLOCK, BLOCK)) == NULL)
 		return 1;	/* nothing can be said */
-	for (int i = 0; i < PROBES && !come; i++) {
+	for (int i = 0; i < PROBES && misses <= MISSES_MOST; i++) {
 		uint64_t at;
 
 		io_random(&at, sizeof(at));
 		at = at % ((uint64_t)len / BLOCK) * BLOCK;
-		come = io->pread(fd, block, BLOCK, (off_t)at) == (ssize_t)BLOCK;
+		misses += io->pread(fd, block, BLOCK, (off_t)at) != (ssize_t)BLOCK;
 	}
 	free(block);
-	return come;
+	return misses <= MISSES_MOST;
 }
 
 /* Past all caches, where this user may read the device that the disk's file system lies on. */
