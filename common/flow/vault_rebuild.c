@@ -140,6 +140,11 @@ pack_take(void *arg, const char *name, uint64_t len, struct err *e)
 	err_clear(&mine);
 	if (end_read(b, name, len, &table_len, &mine) != 0 || table_believe(b, table_len, &v, &mine) != 0 ||
 	    memcmp(v.foot.pack_id, id, DIGEST_LEN) != 0 || v.file_len != len) {
+		/* Nothing is wrong with the pack: a catalog without it would only hide what is. */
+		if (mine.code == ERR_MEMORY || mine.code == ERR_PERMISSION) {
+			*e = mine;
+			return err_during(e, "make the catalog anew");
+		}
 		say_warn("%s is left out: %s", name, mine.code == ERR_NONE ? "it is another pack than its name says" : mine.msg);
 		b->r->packs_bad++;
 		return 0;

@@ -18,7 +18,7 @@ struct rebuild_result {
  * complete and durable; stopped at any moment, the old one or none is there,
  * and the same command begins anew.  A pack whose table cannot be believed is
  * left out and counted.  Return 0, or -1 with ${e} (ERR_BUSY while others work
- * on the vault).
+ * on the vault; ERR_MEMORY, ERR_PERMISSION where a pack cannot be looked at).
  */
 int vault_rebuild(const char *path, struct rebuild_result *r, struct err *e);
 
