@@ -289,6 +289,26 @@ writers_open(struct build *b, struct pack_sink_options *o, unsigned most)
 	return n;
 }
 
+/*
+ * Disks that an earlier run closed and did not read back: now that they are at
+ * hand, beside those that are written, or before another is asked for.
+ */
+static int
+disks_catch_up(struct build *b, bool beside, struct err *e)
+{
+	const struct image_disk *d;
+	struct build_disk *bd;
+
+	for (size_t i = 0; i < b->im->ndisks; i++) {
+		d = &b->im->disks[i];
+		if (d->gone || d->statement.disk == 0 || d->read_back || (bd = build_disk_at(b, d->label.disk)) == NULL)
+			continue;
+		if ((beside ? build_checker_start(bd, e) : disk_check_full(bd, b->workers, e)) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 build_disks_writers(struct build *b, struct pack_sink_options *o, struct err *e)
 {
@@ -303,7 +323,9 @@ build_disks_writers(struct build *b, struct pack_sink_options *o, struct err *e)
 			return -1;
 		writer_fill(&o->disks[o->ndisks++], bd, 0);
 	}
+	if (disks_catch_up(b, o->ndisks > 0, e) != 0)
+		return -1;
 	if (o->ndisks > 0)
 		return build_reload(b, e);
-	return build_disk_needed(b, e, "none of the disks at hand has room for image %s", b->im->begin.short_name);
+	return build_disk_needed(b, e, "every disk at hand is full, and image %s needs another", b->im->begin.short_name);
 }

@@ -422,7 +422,9 @@ image_manifest_fits(const struct image_state *im)
 bool
 image_is_unfinished(const struct image_state *im)
 {
-	return !im->cancelled && !im->lost && (!im->sealed || !image_manifest_fits(im));
+	bool replaced = image_disks_live(im) < im->ndisks;
+
+	return !im->cancelled && !im->lost && (!im->sealed || (replaced && !image_manifest_fits(im)));
 }
 
 bool

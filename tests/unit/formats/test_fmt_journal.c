@@ -65,7 +65,7 @@ record_read(const uint8_t *b, size_t len)
 static void
 a_record_comes_back_and_a_torn_one_is_short(void **state)
 {
-	static uint8_t b[2000];
+	static uint8_t b[100 * JOURNAL_TYPE_MAX + 100];
 	struct rng r = { 1 };
 
 	(void)state;
