@@ -485,7 +485,8 @@ build_prepare(struct build *b, struct err *e)
 		return -1;
 	if (seen_open(b, e) != 0 || held_load(b, e) != 0)
 		return -1;
-	if (b->im->envelope.seq == 0 && (packs_adopt(b, e) != 0 || build_reload(b, e) != 0))
+	/* Also after the snapshot has its envelope: a disk that takes another's place gets packs then. */
+	if (packs_adopt(b, e) != 0 || build_reload(b, e) != 0)
 		return -1;
 	/* The reference list will be about as long as the last one and what is new. */
 	ids = b->im->chunks;
