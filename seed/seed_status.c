@@ -41,6 +41,8 @@ struct status {
 static void
 images_look(struct status *st)
 {
+	const struct image_state *topup = NULL;
+
 	for (size_t i = 0; i < st->n; i++) {
 		const struct image_state *im = st->images[i];
 
@@ -59,16 +61,21 @@ images_look(struct status *st)
 			st->nbuilding++;
 			continue;
 		}
-		st->sealed = im;
 		st->nsealed++;
-		if (im->envelope.seq == 0)
+		if (im->envelope.seq == 0) {
+			topup = im;
 			continue;
+		}
+		st->sealed = im;
 		st->snapshots++;
 		if (im->envelope.end_ns / NS >= st->newest) {
 			st->newest = im->envelope.end_ns / NS;
 			st->on = im->begin.short_name;
 		}
 	}
+	/* A top-up has nothing of its own to protect: what it mends is spoken of, and where that is handed off it has arrived. */
+	if (st->sealed == NULL && st->held == NULL)
+		st->sealed = topup;
 }
 
 /* A cancelled or lost image that the newest sealed one cannot be restored without. */

@@ -58,7 +58,9 @@ look_disk(void *arg, const void *row, struct err *e)
 		    l->image->short_name, d->number);
 		tell(l, "disk", what, "give samara-import ingest again, with that disk", l->image->id, l->image->machine_id);
 	}
-	if (d->state == DISK_INGESTED && !d->complete) {
+	/* Where the image is whole it came some other way. */
+	if (d->state == DISK_INGESTED && !d->complete && l->image->state != IMAGE_WHOLE && l->image->state != IMAGE_HANDED_OFF &&
+	    l->image->state != IMAGE_RELEASED) {
 		(void)snprintf(what, sizeof(what), "disk %s-%u: %lld chunks could not be taken from it", l->image->short_name,
 		    d->number, (long long)d->chunks_bad);
 		tell(l, "disk", what, "keep the disk; try it once more in another drive", l->image->id, l->image->machine_id);
