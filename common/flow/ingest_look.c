@@ -15,7 +15,7 @@
 #include "common/disk/image_file.h"
 #include "common/flow/ingest_job.h"
 
-/* One of two copies that ${believe} accepts: 0, 1 neither is there, -1. */
+/* One of two copies that ${believe} accepts: 0; 1 neither is there, -1: then there are no bytes. */
 static int
 either(const struct ingest *g, void (*name_of)(char *out, int copy, const void *arg), const void *arg,
     int (*believe)(const struct ingest *g, const uint8_t *in, size_t len, void *value), void *value, uint8_t **out, size_t *len,
@@ -37,6 +37,7 @@ either(const struct ingest *g, void (*name_of)(char *out, int copy, const void *
 			return 0;
 		free(*out);
 		*out = NULL;
+		*len = 0;
 		there = 1;
 	}
 	if (!there)

@@ -601,6 +601,20 @@ a_registration_made_without_the_secret_admits_nobody(void **state)
 }
 
 static void
+a_registration_of_another_machine_admits_nobody(void **state)
+{
+	struct site *s = *state;
+	struct seed_machine other;
+	struct seed_image im;
+
+	seed_machine_make(&other, "db2", &s->c);
+	buf_reset(&s->m.regist);
+	buf_add(&s->m.regist, other.regist.p, other.regist.len);
+	seed_machine_drop(&other);
+	assert_unclaimed(s, &im, "registration");
+}
+
+static void
 a_registration_made_too_late_admits_nobody(void **state)
 {
 	struct site *s = *state;
@@ -1065,6 +1079,7 @@ main(void)
 		T(what_does_not_fit_is_refused_before_the_first_byte),
 		T(a_credential_that_this_vault_did_not_issue_admits_nobody),
 		T(a_registration_made_without_the_secret_admits_nobody),
+		T(a_registration_of_another_machine_admits_nobody),
 		T(a_registration_made_too_late_admits_nobody),
 		T(a_registration_that_comes_too_late_admits_nobody),
 		T(a_newer_credential_in_use_shuts_out_the_older),
