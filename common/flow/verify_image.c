@@ -279,6 +279,7 @@ verify_image_open(struct verify_job *j, struct verify_image *im, int diskfd, con
 	small_files_check(j, im);
 	closing_read(j, im);
 	verify_image_custody(j, im);
+	verify_image_lists(j, im);
 	return 0;
 }
 

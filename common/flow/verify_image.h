@@ -74,6 +74,9 @@ int verify_image_packs_end(struct verify_job *j, struct verify_image *im, struct
 /* Tell of what is wrong with the custody log that stands on the disk (verify_image_log.c). */
 void verify_image_custody(struct verify_job *j, const struct verify_image *im);
 
+/* Tell of what is wrong with the lists of ids that a top-up has on its disks (verify_image_lists.c). */
+void verify_image_lists(struct verify_job *j, const struct verify_image *im);
+
 /* Envelopes and reference lists of image ${i} of ${n}; the manifest's root. */
 int verify_image_snapshots(struct verify_job *j, const struct verify_image *images, size_t n, size_t i, struct err *e);
 
