@@ -1,25 +1,34 @@
 #!/usr/bin/env python3
-"""hostile.py WORLD: disks that somebody has meddled with, some hundred kinds.
+"""hostile.py WORLD: disks that somebody has meddled with, more than 500 kinds.
 
-WORLD (made by hostile_disk.sh) holds disk, an image; old, an earlier one of
-the same machine; foreign, one of another machine; alien, one of another
-vault; vault, which has taken in old; src, what is in disk; pass and kit.txt.
-For each kind: samara-verify must find it, and samples of them are ingested and
-restored: no crash, no hang, nothing unverified in the vault, no wrong byte.
+WORLD (made by hostile_disk.sh) holds disk, an image; guarded, a small one with
+parity; topup, one that carries a list of ids; old, an earlier one of the same
+machine; foreign, one of another machine; alien, one of another vault; vault,
+which has taken in old; vault-foreign and other, into which foreign and alien
+went; src and little, what is in disk and guarded; parcel.txt, parcel-alien.txt:
+announcements; pass and kit.txt.
+For each kind: samara-verify must find it, and samples of them, and all with
+things of another party, are ingested and restored: no crash, no hang, nothing
+unverified and nothing of the other party in the vault, no wrong byte.
 """
 import concurrent.futures
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 
-WORLD = os.path.abspath(sys.argv[1])
+ORIGIN = os.path.abspath(sys.argv[1])       # its paths stand in the snapshots
+WORLD = ORIGIN
+WANTED = 500
 PATIENCE = 120
 EVERY = 5           # of the kinds: so many verified to one ingested and restored
 failures = []
+figures = {"refused": 0, "harmless": 0, "ingested": 0}
 chance = random.Random(20)
 
 
@@ -51,23 +60,26 @@ def put(top, name, data):
         f.write(data)
 
 
+if os.access("/dev/shm", os.W_OK):          # nothing here depends on a real disk
+    WORLD = os.path.join(tempfile.mkdtemp(prefix="samara-hostile.", dir="/dev/shm"), "world")
+    shutil.copytree(ORIGIN, WORLD, symlinks=True)
 IMAGE = image_of("disk")
 FILES = files_of("disk")
 PACKS = [f for f in FILES if f.endswith(".pk")]
 
 
-def twin(name):
+def twin(name, image=IMAGE, files=None):
     """The other copy of what stands twice, or None."""
-    rel = os.path.relpath(name, IMAGE)
+    rel = os.path.relpath(name, image)
     head, _, tail = rel.partition("/")
     other = head[:-1] if head.endswith("2") else head + "2"
-    path = os.path.join(IMAGE, other, tail) if tail else os.path.join(IMAGE, other)
-    return path if path in FILES else None
+    path = os.path.join(image, other, tail) if tail else os.path.join(image, other)
+    return path if path in (FILES if files is None else files) else None
 
 
 def harmless(name):
     """What nothing depends on."""
-    return name.endswith("README.txt") or "/custody/" in name
+    return name.endswith("README.txt")
 
 
 def repairable(name, data, at):
@@ -104,7 +116,7 @@ def lengths(data):
 def kinds():
     for name in FILES:
         data = content("disk", name)
-        mild = harmless(name) or twin(name) is not None
+        mild = harmless(name) or "/custody/" in name or twin(name) is not None
         pack = name in PACKS
         for n in cuts(data):
             soft = mild or (pack and n >= 64 and repairable(name, data, n))
@@ -114,13 +126,15 @@ def kinds():
             soft = mild or (pack and repairable(name, data, at))
             yield "%s flipped at %d" % (name, at), lambda top, d=d, f=name: put(top, f, d), soft, harmless(name)
         if mild:
-            yield name + " missing", lambda top, f=name: os.unlink(os.path.join(top, f)), True, harmless(name)
+            # Of a log the end may be missing: nobody knows what would have come.
+            last = "/custody/" in name and name == [f for f in FILES if "/custody/" in f][-1]
+            yield name + " missing", lambda top, f=name: os.unlink(os.path.join(top, f)), True, harmless(name) or last
         other = twin(name)
         if other is not None and name < other:
             yield from both(name, other, data)
         elif name == PACKS[-1]:
             for at, d in chance.sample(list(lengths(data)), 6):
-                yield "%s: a number at %d" % (name, at), lambda top, d=d: put(top, PACKS[-1], d), \
+                yield "%s: a number at %d, %08x" % (name, at, zlib.crc32(d)), lambda top, d=d: put(top, PACKS[-1], d), \
                     all(repairable(name, data, i) for i in range(len(data)) if d[i] != data[i]), False
     yield from packs()
     yield from strangers()
@@ -137,7 +151,7 @@ def both(name, other, data):
         yield "%s and its twin flipped at %d" % (name, at), lambda top, d=d: change(top, d), False, name.endswith("keys/slots")
     for at, d in chance.sample(list(lengths(data)), 3):
         # The letter to the vault is sealed: only the vault can tell what is in it.
-        yield "%s and its twin: a number at %d" % (name, at), lambda top, d=d: change(top, d), False, name.endswith("keys/slots")
+        yield "%s and its twin: a number at %d, %08x" % (name, at, zlib.crc32(d)), lambda top, d=d: change(top, d), False, name.endswith("keys/slots")
     # Without a manifest the image may just not be sealed yet: a note.
     yield "%s and its twin missing" % name, lambda top: [os.unlink(os.path.join(top, f)) for f in (name, other)], \
         "/manif/" in name, False
@@ -197,6 +211,194 @@ def strangers():
             yield "%s of %s" % ("/".join(what), d), change, False, what == ("keys", "slots")
 
 
+# --- whole directories, and the image as a whole
+
+def remove(path):
+    if os.path.islink(path) or not os.path.isdir(path):
+        os.unlink(path)
+    else:
+        shutil.rmtree(path)
+
+
+def directories():
+    """Each directory of the image as something else.  Of what stands twice one is spared."""
+    found = sorted({os.path.relpath(d, world("disk", IMAGE)) for d, _, _ in os.walk(world("disk", IMAGE))} - {"."})
+    makers = (("missing", lambda p: None), ("a file", lambda p: open(p, "w").close()), ("a FIFO", os.mkfifo),
+              ("a symlink to itself", lambda p: os.symlink(os.path.basename(p), p)),
+              ("a symlink upwards", lambda p: os.symlink("..", p)), ("empty", os.mkdir))
+    for name in found:
+        spared = name[:-1] if name.endswith("2") else name + "2"
+        for what, make in makers:
+            def change(top, name=name, make=make):
+                path = os.path.join(top, IMAGE, name)
+                remove(path)
+                make(path)
+            # Whose hands it went through is not needed to restore it.
+            yield "%s is %s" % (name, what), change, spared in found or name == "custody", False
+    for what in "packs", "snap", "keys", "index":
+        def instead(top, what=what):
+            remove(os.path.join(top, IMAGE, what))
+            os.symlink(world("alien", image_of("alien"), what), os.path.join(top, IMAGE, what))
+        yield "%s is a symlink to that of alien" % what, instead, what != "packs", False
+
+
+def images():
+    """Several images on a disk, or one under another's name.  Each is right in itself, so verify may be content."""
+    name, alien = os.path.basename(IMAGE), os.path.basename(image_of("alien"))
+
+    def copy(top, d, to):
+        shutil.copytree(world(d, image_of(d)), os.path.join(top, "samara", to))
+
+    def only(top, d, to):
+        remove(os.path.join(top, IMAGE))
+        copy(top, d, to)
+
+    def swap(top):
+        only(top, "alien", name)
+        copy(top, "disk", alien)
+
+    def link(to):
+        return lambda top: os.symlink(to, os.path.join(top, "samara", "zzzz"))
+
+    yield "the image of alien beside it", lambda top: copy(top, "alien", alien), True, True
+    yield "the image of alien instead", lambda top: only(top, "alien", alien), True, True
+    yield "the image of alien under its name", lambda top: only(top, "alien", name), True, True
+    yield "the image of alien inside of it", lambda top: copy(top, "alien", os.path.join(name, alien)), True, True
+    yield "the names of it and of the image of alien swapped", swap, True, True
+    yield "it twice", lambda top: copy(top, "disk", "zzzz"), True, True
+    yield "an image that is a symlink to it", link(name), True, True
+    yield "an image that is a symlink to itself", link("zzzz"), True, True
+    yield "an image that is its disk", link(".."), True, True
+    yield "the disk inside of the disk", lambda top: shutil.copytree(world("disk"), os.path.join(top, "samara", "samara")), True, True
+
+
+def mixtures():
+    """Statements of another party that agree with each other, and the rest as it was."""
+    sets = (("label", "stmt"), ("label", "stmt", "manif"), ("label", "stmt", "manif", "keys"), ("stmt", "index"),
+            ("stmt", "index", "manif"), ("label", "keys"), ("manif", "snap"), ("snap", "packs"),
+            ("label", "stmt", "index", "packs"), ("label", "keys", "manif", "snap"))
+    more = (("snap/00000000.env", "00000001.env"), ("snap/00000000.r00", "00000001.r00"), ("manif/g0001", "g0002"),
+            ("index/p0000", "p0001"), ("snap/00000000.r00", "00000000.r01"), ("custody/00000001", "00000009"))
+    for d in "old", "foreign", "alien":
+        for parts in sets:
+            def change(top, d=d, parts=parts):
+                for n in [p + x for p in parts for x in ("", "2")]:
+                    there, here = world(d, image_of(d), n), os.path.join(top, IMAGE, n)
+                    if os.path.lexists(here):
+                        remove(here)
+                    if os.path.isdir(there):
+                        shutil.copytree(there, here)
+                    elif os.path.exists(there):
+                        shutil.copyfile(there, here)
+            yield "%s of %s together" % (", ".join(parts), d), change, False, False
+        for what, to in more:
+            def add(top, d=d, what=what, to=to):
+                folder, name = what.split("/")
+                for n in folder, folder + "2":
+                    if os.path.isdir(os.path.join(top, IMAGE, n)):
+                        put(top, os.path.join(IMAGE, n, to), content(d, os.path.join(image_of(d), folder, name)))
+            # What no statement names is nobody's.
+            yield "%s of %s as %s too many" % (what, d, to), add, True, True
+
+
+def custody():
+    """The log: whatever is wrong with it, nobody loses a byte."""
+    names = [f for f in FILES if "/custody/" in f]
+    here = os.path.dirname(names[0])
+
+    def swap(top):
+        put(top, names[0], content("disk", names[1]))
+        put(top, names[1], content("disk", names[0]))
+
+    def add(data):
+        return lambda top: put(top, os.path.join(here, "%08d" % (len(names) + 1)), data)
+
+    # Each says itself which it is: in any order, and twice, they tell the same.
+    yield "custody records swapped", swap, True, True
+    yield "the first custody record twice", add(content("disk", names[0])), True, True
+    yield "the last custody record twice", add(content("disk", names[-1])), True, True
+    yield "a custody record of 1 MB", add(bytes(1 << 20)), True, False
+    for what, make in KINDS_OF_FILE:
+        def instead(top, make=make):
+            os.unlink(os.path.join(top, names[1]))
+            make(os.path.join(top, names[1]))
+        yield "a custody record is " + what, instead, True, False
+
+
+KINDS_OF_FILE = (("a FIFO", os.mkfifo), ("a directory", os.mkdir), ("a loop", lambda p: os.symlink(os.path.basename(p), p)))
+
+
+def guarded():
+    """A disk with parity: what is wrong with parity alone costs nothing, and parity never makes wrong bytes."""
+    files = files_of("guarded")
+    packs_of_it = [f for f in files if f.endswith(".pk")]
+    strange = {d: [f for f in files_of(d) if f.endswith(".pp")][0] for d in ("foreign", "alien")}
+    first = content("guarded", packs_of_it[0])
+
+    def hurt(top):
+        put(top, packs_of_it[0], flipped(first, len(first) // 2))
+
+    def ways(what, change):
+        yield "parity: " + what, change, True, False
+        # With a pack that needs it: repaired, or said to be lost.
+        yield "parity: %s, and a pack hurt" % what, lambda top: (change(top), hurt(top)), True, False
+        yield "parity: %s, and a pack missing" % what, lambda top: (change(top), os.unlink(os.path.join(top, packs_of_it[0]))), \
+            True, False
+
+    yield "parity: only a pack hurt", hurt, True, False
+    for pack in [f for f in files if f.endswith(".pp")]:
+        data = content("guarded", pack)
+        n = len(data)
+
+        def to(new, pack=pack):
+            return lambda top: put(top, pack, new)
+        for at in 0, 1, 64, n // 3, n - 1:
+            yield from ways("%s cut to %d" % (pack, at), to(data[:at]))
+        for at in sorted({0, 8, 20, 40, 100, n // 2, n - 1, n - 100, chance.randrange(n), chance.randrange(n)}):
+            yield from ways("%s flipped at %d" % (pack, at), to(flipped(data, at)))
+        for at, d in chance.sample(list(lengths(data)), 8):
+            yield from ways("%s: a number at %d, %08x" % (pack, at, zlib.crc32(d)), to(d))
+        yield from ways(pack + " missing", lambda top, f=pack: os.unlink(os.path.join(top, f)))
+        yield from ways(pack + " longer", to(data + b"x"))
+        yield from ways(pack + " of zeros", to(bytes(n)))
+        yield from ways(pack + " is a pack", to(first))
+        for d, f in strange.items():
+            yield from ways("%s is that of %s" % (pack, d), to(content(d, f)))
+        for what, make in KINDS_OF_FILE:
+            def instead(top, f=pack, make=make):
+                os.unlink(os.path.join(top, f))
+                make(os.path.join(top, f))
+            yield from ways("%s is %s" % (pack, what), instead)
+
+
+def topup():
+    """An image without snapshots: its lists of ids."""
+    image = image_of("topup")
+    files = files_of("topup")
+    for name in files:
+        if "/snap/" not in name and "/manif/" not in name:
+            continue
+        data = content("topup", name)
+        for names in (name,), (name, twin(name, image, files)):
+            mild = len(names) == 1
+            words = "topup: " + name + ("" if mild else " and its twin")
+
+            def to(new, names=names):
+                return lambda top: [put(top, f, new) for f in names]
+            for n in cuts(data):
+                yield "%s cut to %d" % (words, n), to(data[:n]), mild, False
+            for at in flips(data):
+                yield "%s flipped at %d" % (words, at), to(flipped(data, at)), mild, False
+            for at, d in chance.sample(list(lengths(data)), 3):
+                yield "%s: a number at %d, %08x" % (words, at, zlib.crc32(d)), to(d), mild, False
+            yield words + " missing", lambda top, names=names: [os.unlink(os.path.join(top, f)) for f in names], \
+                mild or "/manif/" in name, name.endswith("givenup")   # not on every one
+            if "/snap/" in name:
+                for d in "old", "foreign", "alien":
+                    yield "%s is a list of %s" % (words, d), to(content(d, os.path.join(image_of(d), "snap", "00000000.r00"))), mild, False
+                yield words + " with an id twice", to(data[:-32] + data[-64:-32]), mild, False
+
+
 # --- what must hold of each
 
 def run(*argv, state="nostate"):
@@ -229,6 +431,24 @@ def verified(kind, top, mild, silent):
     else:
         expect(kind, rc in (4, 10, 12, 14), "verify ends with %d" % rc, said)
         expect(kind, len(said.split()) > 5, "verify says nothing", said)
+    return rc
+
+
+def objects(vault):
+    """Names of what is in a vault, but for its records, what it refused, and what is its own."""
+    top = world(vault)
+    names = {os.path.relpath(os.path.join(d, f), top) for d, _, fs in os.walk(top) for f in fs}
+    return {n for n in names if n.split("/")[0] not in ("local", "tmp", "records", "quarantine", "vault")}
+
+
+def ids(names):
+    """The ids of machines, images and packs in names."""
+    return {i for n in names for i in re.findall("[0-9a-f]{32,64}", n)}
+
+
+def strange():
+    """Whose things have no business in the vault."""
+    return {"foreign": ids(objects("vault-foreign")) - ids(objects("vault")), "alien": ids(objects("other"))}
 
 
 def ingested(kind, top, scratch):
@@ -240,41 +460,81 @@ def ingested(kind, top, scratch):
     tame(kind, "verify of the vault", rc, said)
     # A snapshot of which something is missing may be there; nothing that is there may be bad.
     expect(kind, rc in (0, 3, 4), "verify of the vault ends with %d" % rc, said)
+    # Of alien nothing may enter; of foreign, whose vault this is, nothing but what it vouches for itself.
+    for d, known in strange().items():
+        left = sorted(ids(objects(vault)) & known)
+        expect(kind, not left or (d == "foreign" and "together" in kind), "%s of %s is in the vault" % (left, d), said)
     bad = [l for l in said.split("\n") if ("damage" in l or "signature" in l) and "quarantine/" not in l]
     expect(kind, not bad, "something bad came into the vault", said)
     back = os.path.join(scratch, "back")
-    snapshot = "%s:%s" % (os.environ["FIRST"], world("first"))
+    snapshot = "%s:%s" % (os.environ["FIRST"], os.path.join(ORIGIN, "first"))
     rc, said = run("samara-seed", "restore", snapshot, "--from", vault, "--to", back, state="state")
     expect(kind, rc == 0, "the snapshot that the vault had is no longer whole", said)
     shutil.rmtree(vault)
 
 
-def restored(kind, top, scratch):
+def restored(kind, base, top, scratch):
     back = os.path.join(scratch, "again")
-    rc, said = run("samara-seed", "restore", "latest:" + world("src"), "--from", top, "--to", back, state="state")
+    src = "src" if base == "disk" else "little"
+    rc, said = run("samara-seed", "restore", "latest:" + os.path.join(ORIGIN, src), "--from", top, "--to", back, state="state")
     tame(kind, "restore", rc, said)
     missing = []
-    for name in os.listdir(world("src")):
+    for name in os.listdir(world(src)):
         path = os.path.join(back, name)
         if not os.path.exists(path):
             missing.append(name)
             continue
         with open(path, "rb") as f:
-            expect(kind, f.read() == content("src", name), "restore wrote other bytes into " + name, said)
+            expect(kind, f.read() == content(src, name), "restore wrote other bytes into " + name, said)
     expect(kind, rc != 0 or not missing, "restore is content without %s" % missing, said)
 
 
-def one(number, kind, change, mild, silent):
+def one(number, base, kind, change, mild, silent):
     scratch = world("try", str(number))
     top = os.path.join(scratch, "disk")
     os.makedirs(scratch)
-    shutil.copytree(world("disk"), top, copy_function=os.link)
+    shutil.copytree(world(base), top, copy_function=os.link)
     change(top)
-    verified(kind, top, mild, silent)
-    if number % EVERY == 0:
+    figures["harmless" if verified(kind, top, mild, silent) == 0 else "refused"] += 1
+    if number % EVERY == 0 or " of alien" in kind or " of foreign" in kind:
+        figures["ingested"] += 1
         ingested(kind, top, scratch)
-        restored(kind, top, scratch)
+        if base != "topup":
+            restored(kind, base, top, scratch)
     shutil.rmtree(scratch)
+
+
+# --- announcements, which come by mail
+
+def announced(kind, text):
+    """It must be refused, and the vault as it was."""
+    with open(world("mail.txt"), "w") as f:
+        f.write(text)
+    before = objects("vault")
+    rc, said = run("samara-import", "expect", world("vault"), world("mail.txt"))
+    tame(kind, "expect", rc, said)
+    expect(kind, rc != 0, "an announcement that was meddled with is believed", said)
+    expect(kind, objects("vault") == before, "it left something in the vault", said)
+    figures["refused" if rc != 0 else "harmless"] += 1
+    return 1
+
+
+def announcements():
+    text = content(".", "parcel.txt").decode()
+    expect("announcement", armour(text, lambda d: d) == text, "the armour is not what this program thinks", text)
+    inner = []
+    armour(text, lambda d: inner.append(d) or d)
+    data = inner[0]
+    count = 0
+    for at in sorted({chance.randrange(len(data)) for _ in range(12)} | {0, 8, len(data) - 1}):
+        count += announced("announcement flipped at %d" % at, armour(text, lambda _, d=flipped(data, at): d))
+    for n in 1, 30, len(data) - 64, len(data) - 1:
+        count += announced("announcement cut to %d" % n, armour(text, lambda _, d=data[:n]: d))
+    for at, d in chance.sample(list(lengths(data)), 6):
+        count += announced("announcement: a number at %d" % at, armour(text, lambda _, d=d: d))
+    count += announced("announcement longer", armour(text, lambda d: d + b"x"))
+    count += announced("announcement of alien", content(".", "parcel-alien.txt").decode())
+    return count + announced("a kit for an announcement", content(".", "kit.txt").decode())
 
 
 # --- a kit that asks for more memory than there is
@@ -332,14 +592,24 @@ def greedy():
 
 
 def main():
-    todo = list(kinds())
+    todo = [("disk", *k) for make in (kinds, directories, images, mixtures, custody) for k in make()]
+    todo += [("guarded", *k) for k in guarded()] + [("topup", *k) for k in topup()]
+    names = [k[1] for k in todo]
+    expect("kinds", len(set(names)) == len(names), "some are there twice", str([n for n in names if names.count(n) > 1]))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(one, i, *k) for i, k in enumerate(todo)]:
             done.result()
+    count = len(todo) + announcements()
     greedy()
-    print("%d disks that were meddled with, %d of them ingested and restored; %d failures" %
-          (len(todo), (len(todo) + EVERY - 1) // EVERY, len(set(failures))))
+    expect("kinds", count >= WANTED, "only %d" % count, "")
+    print("figures: hostile %d, refused %d, harmless %d, ingested and restored %d, left in a vault 0, wrong bytes 0; %d failures" %
+          (count, figures["refused"], figures["harmless"], figures["ingested"], len(set(failures))))
     return 1 if failures else 0
 
 
-sys.exit(main())
+try:
+    status = main()
+finally:
+    if WORLD != ORIGIN:
+        shutil.rmtree(os.path.dirname(WORLD), ignore_errors=True)
+sys.exit(status)
