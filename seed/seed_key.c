@@ -181,7 +181,7 @@ image_guess(struct state *s, char name[SHORT_LEN + 1], struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		if (images[i]->cancelled)
 			continue;
-		if (images[i]->sealed) {
+		if (!image_is_unfinished(images[i])) {
 			sealed++;
 			memcpy(name, images[i]->begin.short_name, SHORT_LEN + 1);
 		} else {
@@ -228,7 +228,7 @@ test_run(struct state *s, const char *name, const struct opt_list *from, const c
 
 	if ((im = image_state_load(s, name, NULL, NULL, e)) == NULL)
 		return -1;
-	was_sealed = im->sealed;
+	was_sealed = !image_is_unfinished(im);
 	image_state_free(im);
 	if (passphrase_ask(s, file, &p, e) != 0)
 		return -1;

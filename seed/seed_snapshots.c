@@ -41,7 +41,7 @@ state_by_images(struct image_state *const *images, size_t n, const struct snapsh
 			(void)snprintf(out, STATE_MAX, "cancelled with %s", images[i]->begin.short_name);
 		else
 			(void)snprintf(out, STATE_MAX, "pending on %s%s", images[i]->begin.short_name,
-			    images[i]->sealed ? "" : ", which is not sealed");
+			    !image_is_unfinished(images[i]) ? "" : ", which is not sealed");
 	}
 }
 

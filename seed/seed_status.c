@@ -56,7 +56,7 @@ images_look(struct status *st)
 			st->whole += im->envelope.seq != 0;
 			continue;
 		}
-		if (!im->sealed) {
+		if (image_is_unfinished(im)) {
 			st->building = im;
 			st->nbuilding++;
 			continue;
@@ -121,12 +121,13 @@ building_words(const struct image_state *im, char *line)
 	const char *name = im->begin.short_name;
 
 	(void)seed_when(when, im->begin.begin_ns / NS);
-	if (image_disks_done(im))
+	if (image_is_written(im))
 		(void)snprintf(line, LINE_MAX_LEN, "image %s is written since %s, and not sealed.  Seal it: samara-seed key test %s "
 		    "--from DISK", name, when, name);
 	else
-		(void)snprintf(line, LINE_MAX_LEN, "image %s is building since %s.  Go on with samara-seed build --resume --to "
-		    "DISK, or give it up with samara-seed cancel %s", name, when, name);
+		(void)snprintf(line, LINE_MAX_LEN, "image %s is building since %s%s.  Go on with samara-seed build --resume --to "
+		    "DISK, or give it up with samara-seed cancel %s", name, when,
+		    im->sealed ? ", anew since a disk of it was replaced" : image_disks_done(im) ? ", and needs another disk" : "", name);
 }
 
 /* Where a sealed image is. */

@@ -142,6 +142,8 @@ image_finish(struct build *b, struct err *e)
 		if (b->o->passphrase == NULL || b->o->passphrase(b->o->passphrase_arg, &pass, &len, e) != 0) {
 			err_set(e, ERR_KEY_TEST, "image %s is complete on the disk but not sealed: its key test needs the passphrase",
 			    b->im->begin.short_name);
+			if (!topup_is(b) && b->r->given_up > 0)
+				return err_next(e, "give it with: samara-seed build --resume");
 			return err_next(e, "samara-seed key test %s --from %s", b->im->begin.short_name,
 			    b->o->ndisks > 0 ? b->o->disks[0] : "DISK");
 		}
@@ -150,11 +152,11 @@ image_finish(struct build *b, struct err *e)
 }
 
 static int
-build_steps(struct build *b, struct err *e)
+build_all(struct build *b, struct err *e)
 {
 	bool topup = topup_is(b);
 
-	if (topup && b->im->snapshot_disk == 0 && topup_read(b, e) != 0)
+	if (topup && (b->im->snapshot_disk == 0 || image_disks_live(b->im) < b->im->ndisks) && topup_read(b, e) != 0)
 		return -1;
 	if (!topup && envelope_adopt(b, e) != 0)
 		return -1;
@@ -170,6 +172,19 @@ build_steps(struct build *b, struct err *e)
 		return -1;
 	build_disks_tell(b);
 	return 0;
+}
+
+/* All of it; then no disk is being read back any more, and one that lies is the worse news. */
+static int
+build_steps(struct build *b, struct err *e)
+{
+	struct err bad;
+	int rc = build_all(b, e);
+
+	err_clear(&bad);
+	if (build_checkers_join(b, &bad) != 0 && rc != 0 && e->code == ERR_DISK_NEEDED && bad.code != ERR_INTERRUPTED)
+		*e = bad;
+	return rc;
 }
 
 /* What a person can do after a failure that left an image behind. */
@@ -237,6 +252,25 @@ out:
 	return rc;
 }
 
+/* What a dead disk held and no other has is made again, or said to be lost, by a build alone. */
+static int
+losses_check(struct build *b, struct err *e)
+{
+	struct topup_ids *want;
+	int rc;
+
+	if (topup_is(b) || image_manifest_fits(b->im) || image_disks_live(b->im) == b->im->ndisks)
+		return 0;
+	if ((want = topup_ids_new()) == NULL)
+		return err_errno(e, "key test");
+	if ((rc = build_lacks(b, want, e)) == 0 && topup_ids_count(want) > 0) {
+		rc = err_set(e, ERR_UNFINISHED, "a disk of image %s was replaced, and chunks that only it had are missing", b->im->begin.short_name);
+		(void)err_next(e, "samara-seed build --resume --to DISK makes again what it can, names the rest, and seals");
+	}
+	topup_ids_free(want);
+	return rc;
+}
+
 int
 build_seal(const char *state_path, const char *short_name, const char *const *disks, size_t ndisks, const char *pass, size_t len,
     struct build_report *r, struct err *e)
@@ -255,13 +289,13 @@ build_seal(const char *state_path, const char *short_name, const char *const *di
 	memcpy(r->short_name, b->im->begin.short_name, sizeof(r->short_name));
 	if ((b->set_fd = set_lock(b->s, b->set, e)) == -1 || build_reload(b, e) != 0)
 		goto out;
-	if (b->im->cancelled || !image_disks_done(b->im)) {
+	if (b->im->cancelled || !image_is_written(b->im)) {
 		err_set(e, ERR_UNFINISHED, "image %s is %s; there is nothing to seal yet", b->im->begin.short_name,
 		    b->im->cancelled ? "cancelled" : "not complete on its disks");
 		goto out;
 	}
 	if (build_disks_open(b, e) != 0 || (b->j = journal_append(b->im->fd, "journal", e)) == NULL ||
-	    dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1)
+	    dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1 || losses_check(b, e) != 0)
 		goto out;
 	if ((rc = build_finish(b, pass, len, false, e)) == 0)
 		report_fill(b);

@@ -297,7 +297,8 @@ held_load(struct build *b, struct err *e)
 static int
 seen_open(struct build *b, struct err *e)
 {
-	size_t memory = b->o->memory, other = pack_sink_memory(1) + (80u << 20) + b->workers * (size_t)(8u << 20);
+	unsigned writers = (b->im->options.flags & JO_SPREAD) == 0 ? 1 : b->disks.n < PACK_SINK_DISKS ? b->disks.n : PACK_SINK_DISKS;
+	size_t memory = b->o->memory, other = pack_sink_memory(writers) + (80u << 20) + b->workers * (size_t)(8u << 20);
 
 	if (dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1)
 		return -1;
@@ -449,9 +450,12 @@ disk_replace(struct build *b, struct err *e)
 	const char *name = b->im->begin.short_name;
 	struct build_disk *new = NULL;
 
-	if (old == NULL || old->gone)
-		return err_set(e, ERR_WRONG_DISK, old == NULL ? "image %s has no disk %u" : "disk %s-%u was given up already",
-		    name, b->o->replace);
+	if (old == NULL)
+		return err_set(e, ERR_WRONG_DISK, "image %s has no disk %u", name, b->o->replace);
+	if (old->gone) {
+		(void)err_set(e, ERR_WRONG_DISK, "disk %s-%u was given up already", name, b->o->replace);
+		return image_is_unfinished(b->im) ? err_next(e, "go on with: samara-seed build --resume --to %s", b->o->disks[0]) : -1;
+	}
 	if (build_disk_at(b, b->o->replace) != NULL)
 		return err_set(e, ERR_USAGE, "%s-%u itself was given in its own place", name, b->o->replace);
 	for (unsigned i = 0; i < b->disks.n && new == NULL; i++)

@@ -6,7 +6,6 @@
 #include "common/base/buf.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
-#include "common/base/progress.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/sign.h"
 #include "common/disk/image_dir.h"
@@ -95,9 +94,11 @@ read_back_put(struct build *b, uint32_t number, struct err *e)
 }
 
 int
-build_excuse_disk(struct build *b, struct image_state *im, const struct image_disk *d, const struct build_disk *bd,
+build_excuse_disk(struct build *b, struct image_state *im, const struct image_disk *d, struct build_disk *bd,
     struct err *e)
 {
+	if (bd != NULL)
+		bd->done = true;
 	if (custody_add(b->s, im, bd != NULL ? bd->imagefd : -1, CUSTODY_NOT_READ_BACK, d->label.disk, "--no-read-back", e) != 0)
 		return -1;
 	return read_back_put(b, d->label.disk, e);
@@ -107,17 +108,15 @@ int
 build_check_disk(struct build *b, struct image_state *im, struct build_disk *bd, unsigned workers, struct err *e)
 {
 	const struct image_disk *d = image_disk(im, bd->number);
-	int rc;
+	struct read_back_how how = { .snapshot = !topup_image(im) && im->snapshot_disk == bd->number, .counted = bd->counted,
+	    .workers = workers };
 
+	if (d == NULL)
+		return err_set(e, ERR_INTERNAL, "disk %s is not in the journal", bd->name);
 	bd->done = true;
 	if (build_no_read_back(b))
 		return build_excuse_disk(b, im, d, bd, e);
-	if (!bd->checking)
-		progress_start("read back", d->pack_bytes);
-	rc = disk_read_back(bd->imagefd, b->s, im, d, !topup_is(b) && im->snapshot_disk == bd->number, b->j, workers, &bd->medium, e);
-	if (!bd->checking)
-		progress_end();
-	if (rc != 0) {
+	if (disk_read_back(bd->imagefd, b->s, im, d, &how, b->j, &bd->medium, e) != 0) {
 		if (e->code == ERR_MEDIUM)
 			err_next(e, "do not ship disk %s; put in another and: samara-seed build --replace %s=NEWDISK", bd->name, bd->name);
 		return err_during(e, "disk %s", bd->name);

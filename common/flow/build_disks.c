@@ -19,8 +19,8 @@
 
 /* --- which disks are at hand --- */
 
-struct build_disk *
-build_disk_at(struct build *b, uint32_t number)
+static struct build_disk *
+disk_at_locked(struct build *b, uint32_t number)
 {
 	struct build_disk *bd;
 
@@ -30,6 +30,17 @@ build_disk_at(struct build *b, uint32_t number)
 			return bd;
 	}
 	return NULL;
+}
+
+struct build_disk *
+build_disk_at(struct build *b, uint32_t number)
+{
+	struct build_disk *bd;
+
+	pthread_mutex_lock(&b->disks.lock);
+	bd = disk_at_locked(b, number);
+	pthread_mutex_unlock(&b->disks.lock);
+	return bd;
 }
 
 bool
@@ -48,11 +59,14 @@ build_disks_have(void *build, dev_t dev, ino_t ino)
 void
 build_disk_let_go(struct build_disk *bd)
 {
+	/* First, so that nobody looks at what is closed. */
+	pthread_mutex_lock(&bd->b->disks.lock);
+	bd->released = true;
+	pthread_mutex_unlock(&bd->b->disks.lock);
 	if (bd->imagefd != -1)
 		io->close(bd->imagefd);
 	bd->imagefd = -1;
 	disk_target_close(&bd->target);
-	bd->released = true;
 }
 
 static void
@@ -172,17 +186,22 @@ disk_bind(struct build_disk *bd, struct err *e)
 static int
 disk_once(struct build *b, struct build_disk *bd, struct err *e)
 {
-	struct stat st, other;
+	const struct build_disk *other;
+	struct stat st;
+	int rc = 0;
 
 	if (io->fstat(bd->target.fd, &st) != 0)
 		return err_errno(e, "look at %s", bd->target.path);
 	bd->dev = st.st_dev;
 	bd->ino = st.st_ino;
-	for (unsigned i = 0; i < b->disks.n; i++)
-		if (!b->disks.at[i]->released && io->fstat(b->disks.at[i]->target.fd, &other) == 0 &&
-		    st.st_dev == other.st_dev && (st.st_ino == other.st_ino || !bd->target.plain))
-			return err_set(e, ERR_USAGE, "%s and %s are one disk", b->disks.at[i]->target.path, bd->target.path);
-	return 0;
+	pthread_mutex_lock(&b->disks.lock);
+	for (unsigned i = 0; i < b->disks.n && rc == 0; i++) {
+		other = b->disks.at[i];
+		if (!other->released && st.st_dev == other->dev && (st.st_ino == other->ino || !bd->target.plain))
+			rc = err_set(e, ERR_USAGE, "%s and %s are one disk", other->target.path, bd->target.path);
+	}
+	pthread_mutex_unlock(&b->disks.lock);
+	return rc;
 }
 
 /* Open what a person calls a disk, and add it to those at hand; NULL with ${e}. */
@@ -264,16 +283,17 @@ label_make(struct build *b, const struct build_disk *bd, uint32_t number, struct
 	return statement_make(&label_schema, &l, b->s->sign_secret, out, e);
 }
 
-/* Its number: that of a disk that was announced and never begun, else the next. */
+/* Its number: that of a disk that was announced and never begun, else the next; never that of the one it replaces. */
 static uint32_t
-number_choose(struct build *b, const struct image_state *im)
+number_choose_locked(struct build *b, const struct image_state *im, uint32_t replaces)
 {
 	const struct image_disk *d;
 	uint32_t highest = 0;
 
 	for (size_t i = 0; i < im->ndisks; i++) {
 		d = &im->disks[i];
-		if (!d->gone && d->packs == 0 && d->statement.disk == 0 && build_disk_at(b, d->label.disk) == NULL)
+		if (!d->gone && d->packs == 0 && d->statement.disk == 0 && d->label.disk != replaces &&
+		    disk_at_locked(b, d->label.disk) == NULL)
 			return d->label.disk;
 		highest = d->label.disk;
 	}
@@ -292,7 +312,7 @@ begin_locked(struct build *b, struct build_disk *bd, uint32_t replaces, struct e
 	if (im == NULL)
 		return -1;
 	buf_init(&label);
-	number = number_choose(b, im);
+	number = number_choose_locked(b, im, replaces);
 	if (number > DISKS_MAX)
 		err_set(e, ERR_RULE, "image %s has %u disks already, and no image has more", b->im->begin.short_name, DISKS_MAX);
 	else if (label_make(b, bd, number, &label, e) == 0)

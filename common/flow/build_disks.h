@@ -36,6 +36,7 @@ struct build_disk {
 	/* Read back by a thread of its own, while others are written. */
 	pthread_t thread;
 	bool checking, joined;
+	bool counted;			/* the progress line is about its being read back */
 	bool stays;			/* until the image is sealed */
 	bool done;			/* read back, or excused, by this run */
 	int rc;
@@ -50,6 +51,7 @@ struct build_disks {
 	atomic_uint_fast64_t ids;	/* chunks that the snapshot may need: what its reference list will take */
 	atomic_bool unproven;		/* a disk of this run was not read from the medium */
 	atomic_bool bad;		/* a disk did not give back what was written */
+	struct err err;			/* the first such; under the lock */
 };
 
 /**
@@ -122,7 +124,7 @@ int build_close_disk(struct build *b, struct image_state *im, struct build_disk 
 int build_check_disk(struct build *b, struct image_state *im, struct build_disk *bd, unsigned workers, struct err *e);
 /* Whether disks are not read back, and the record of it for disk ${d}, at hand (${bd}) or not (NULL). */
 bool build_no_read_back(const struct build *b);
-int build_excuse_disk(struct build *b, struct image_state *im, const struct image_disk *d, const struct build_disk *bd,
+int build_excuse_disk(struct build *b, struct image_state *im, const struct image_disk *d, struct build_disk *bd,
     struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/progress.h"
 #include "common/flow/build_run.h"
 #include "common/flow/topup_build.h"
 
@@ -101,7 +102,9 @@ all_check(struct build *b, struct err *e)
 {
 	struct build_disk *bd, *alone = NULL;
 	unsigned waiting = 0;
+	uint64_t bytes = 0;
 	const struct image_disk *d, *away = NULL;
+	int rc = 0;
 
 	for (size_t i = 0; i < b->im->ndisks; i++) {
 		d = &b->im->disks[i];
@@ -112,22 +115,26 @@ all_check(struct build *b, struct err *e)
 				return -1;
 		} else if ((bd = build_disk_at(b, d->label.disk)) != NULL) {
 			alone = bd;
+			bd->counted = bd->stays = true;
+			bytes += d->pack_bytes;
 			waiting++;
 		} else {
 			away = d;
 		}
 	}
-	if (waiting == 1 && build_check_disk(b, b->im, alone, b->workers, e) != 0)
-		return -1;
-	for (size_t i = 0; i < b->im->ndisks && waiting > 1; i++) {
+	if (waiting > 0)
+		progress_start("read back", bytes);
+	if (waiting == 1)
+		rc = build_check_disk(b, b->im, alone, b->workers, e);
+	for (size_t i = 0; i < b->im->ndisks && waiting > 1 && rc == 0; i++) {
 		d = &b->im->disks[i];
-		if (d->gone || d->read_back || (bd = build_disk_at(b, d->label.disk)) == NULL)
-			continue;
-		bd->stays = true;
-		if (build_checker_start(bd, e) != 0)
-			return -1;
+		if (!d->gone && !d->read_back && (bd = build_disk_at(b, d->label.disk)) != NULL)
+			rc = build_checker_start(bd, e);
 	}
-	if (build_checkers_join(b, e) != 0 || build_reload(b, e) != 0)
+	if (build_checkers_join(b, rc == 0 ? e : NULL) != 0)
+		rc = -1;
+	progress_end();
+	if (rc != 0 || build_reload(b, e) != 0)
 		return -1;
 	if (away == NULL)
 		return 0;
@@ -137,7 +144,8 @@ all_check(struct build *b, struct err *e)
 int
 build_disks_finish(struct build *b, struct err *e)
 {
-	if (build_checkers_join(b, e) != 0)
+	/* What they found is in the journal. */
+	if (build_checkers_join(b, e) != 0 || build_reload(b, e) != 0)
 		return -1;
 	if (image_disks_done(b->im) && snapshot_is_out(b->im))
 		return 0;

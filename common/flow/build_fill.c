@@ -1,11 +1,14 @@
 /* The disks of a build while packs are written: room, full, read back, the next one. */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/human.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/base/progress.h"
 #include "common/disk/image_dir.h"
 #include "common/flow/build_run.h"
 #include "common/pack/pack_build.h"
@@ -61,7 +64,7 @@ build_disks_tell(struct build *b)
 		if (bd->done)
 			disk_tell(bd, false);
 	}
-	b->r->read_back = !atomic_load(&b->disks.unproven);
+	b->r->read_back = !atomic_load(&b->disks.unproven) && !build_no_read_back(b);
 }
 
 /* Read back, say so, release: by the thread of a disk that is full. */
@@ -87,9 +90,14 @@ static void *
 checker_main(void *arg)
 {
 	struct build_disk *bd = arg;
+	struct build_disks *all = &bd->b->disks;
 
 	if ((bd->rc = disk_check_full(bd, 1, &bd->err)) != 0) {
-		atomic_store(&bd->b->disks.bad, true);
+		pthread_mutex_lock(&all->lock);
+		if (!atomic_load(&all->bad))
+			all->err = bd->err;
+		atomic_store(&all->bad, true);
+		pthread_mutex_unlock(&all->lock);
 		say_warn("%s", bd->err.msg);
 	}
 	return NULL;
@@ -98,14 +106,14 @@ checker_main(void *arg)
 int
 build_checker_start(struct build_disk *bd, struct err *e)
 {
-	int rc = pthread_create(&bd->thread, NULL, checker_main, bd);
+	int rc;
 
-	if (rc != 0) {
-		errno = rc;
-		return err_errno(e, "read back disk %s", bd->name);
-	}
 	bd->checking = true;
-	return 0;
+	if ((rc = pthread_create(&bd->thread, NULL, checker_main, bd)) == 0)
+		return 0;
+	bd->checking = false;
+	errno = rc;
+	return err_errno(e, "read back disk %s", bd->name);
 }
 
 /* Wait for those that are being read back; the first failure. */
@@ -122,7 +130,8 @@ build_checkers_join(struct build *b, struct err *e)
 		pthread_join(bd->thread, NULL);
 		bd->joined = true;
 		if (bd->rc != 0 && rc == 0) {
-			*e = bd->err;
+			if (e != NULL)
+				*e = bd->err;
 			rc = -1;
 		}
 	}
@@ -169,6 +178,28 @@ build_disk_free(const struct build_disk *bd, uint64_t *bytes, struct err *e)
 	return 0;
 }
 
+/* A disk that was full did not give back what was written: the first. */
+static int
+disks_bad(struct build *b, struct err *e)
+{
+	pthread_mutex_lock(&b->disks.lock);
+	*e = b->disks.err;
+	pthread_mutex_unlock(&b->disks.lock);
+	return -1;
+}
+
+/* How far it is to the next disk, where there is one at a time. */
+static void
+room_tell(const struct build *b, uint64_t left)
+{
+	char size[HUMAN_MAX], note[64];
+
+	if ((b->im->options.flags & JO_SPREAD) != 0)
+		return;
+	(void)snprintf(note, sizeof(note), "%s to the next disk", human_size(size, left / (100 + b->im->options.parity) * 100));
+	progress_note(note);
+}
+
 static int
 disk_room(void *arg, const struct sink_disk *d, const struct pack_info *next, struct err *e)
 {
@@ -178,7 +209,7 @@ disk_room(void *arg, const struct sink_disk *d, const struct pack_info *next, st
 	uint32_t longest;
 
 	if (atomic_load(&b->disks.bad))
-		return build_checkers_join(b, e);
+		return disks_bad(b, e);
 	if (bd == NULL)
 		return err_set(e, ERR_INTERNAL, "disk %s is not at hand", d->name);
 	if (bd->packs >= PACKS_PER_DISK_MAX)
@@ -194,6 +225,7 @@ disk_room(void *arg, const struct sink_disk *d, const struct pack_info *next, st
 	bd->index_bytes += row;
 	bd->longest = longest;
 	atomic_fetch_add(&b->disks.ids, next->count);
+	room_tell(b, have - need);
 	return 0;
 }
 
@@ -238,6 +270,17 @@ disk_ask(struct build *b, const struct build_disk *bd, struct err *e)
 	return NULL;
 }
 
+/* Nothing can go on before it is read back. */
+static int
+check_alone(struct build_disk *bd, struct err *e)
+{
+	char note[64];
+
+	(void)snprintf(note, sizeof(note), "%s is full and is read back", bd->name);
+	progress_note(note);
+	return disk_check_full(bd, bd->b->workers, e);
+}
+
 /* The disk is full: closed here, read back beside the next one or before it is asked for. */
 static int
 disk_full(void *arg, struct sink_disk *d, int last, struct err *e)
@@ -260,7 +303,7 @@ disk_full(void *arg, struct sink_disk *d, int last, struct err *e)
 	if (next != NULL || !last) {
 		if (build_checker_start(bd, e) != 0)
 			return -1;
-	} else if (disk_check_full(bd, b->workers, e) != 0 || (next = disk_ask(b, bd, e)) == NULL) {
+	} else if (check_alone(bd, e) != 0 || (next = disk_ask(b, bd, e)) == NULL) {
 		return -1;
 	}
 	if (next == NULL)

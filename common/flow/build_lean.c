@@ -235,26 +235,30 @@ gone_ids(struct build *b, struct err *e)
 	return s;
 }
 
-int
-build_lacks(struct build *b, struct topup_ids *want, struct err *e)
+/* What the disks of an image held that are gone, what the others hold, and what is needed of the difference. */
+struct lacking {
+	int snaps;
+	struct id_sorter *gone, *live, *need;
+};
+
+/* Of what snapshot ${seq} needs. */
+static int
+list_lacks(struct lacking *k, uint64_t seq, struct err *e)
 {
 	struct list *l = calloc(1, sizeof(*l));
-	struct id_sorter *gone = gone_ids(b, e), *live = gone != NULL ? image_ids(b, b->im->name, e) : NULL;
 	struct head was = { 0 }, is = { 0 };
 	const uint8_t *id = NULL;
 	int got = -1, here;
 
-	if (l == NULL || live == NULL || (l->dirfd = dir_open(b->s->fd, "snaps", e)) == -1) {
-		if (l == NULL)
-			err_errno(e, "reference list");
-		goto out;
-	}
+	if (l == NULL)
+		return err_errno(e, "reference list");
+	l->dirfd = k->snaps;
 	l->fd = -1;
-	l->seq = b->im->envelope.seq;
-	if (head_start(&was, gone, e) == 0 && head_start(&is, live, e) == 0)
+	l->seq = seq;
+	if (head_start(&was, k->gone, e) == 0 && head_start(&is, k->live, e) == 0)
 		while ((got = list_next(l, &id, e)) == 1) {
-			if ((here = head_has(&was, id, e)) == 1)
-				here = head_has(&is, id, e) == 0 ? topup_ids_add(want, id, e) : 0;
+			if ((here = head_has(&was, id, e)) == 1 && (here = head_has(&is, id, e)) != -1)
+				here = here == 0 ? id_sorter_add(k->need, id, e) : 0;
 			if (here == -1) {
 				got = -1;
 				break;
@@ -262,12 +266,87 @@ build_lacks(struct build *b, struct topup_ids *want, struct err *e)
 		}
 	if (l->fd != -1)
 		io->close(l->fd);
-	io->close(l->dirfd);
-out:
 	free(l);
-	id_sorter_free(gone);
-	id_sorter_free(live);
 	return got;
+}
+
+/* Of what another image's snapshot needs, where it was sealed in the belief that this image has it. */
+static int
+other_lacks(struct build *b, const char *name, struct lacking *k, struct err *e)
+{
+	struct image_state *im = image_state_load(b->s, name, NULL, NULL, e);
+	struct fmt_view ids;
+	bool leans = false;
+	int rc = 0;
+
+	if (im == NULL) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		err_clear(e);
+		return 0;
+	}
+	ids = im->manifest.leans_on;
+	for (size_t i = 0; image_counts(im) && im->envelope.seq != 0 && i < list_count(ids, ID_LEN) && !leans; i++)
+		leans = memcmp(ids.p + i * ID_LEN, b->im->begin.image_id, ID_LEN) == 0;
+	if (leans)
+		rc = list_lacks(k, im->envelope.seq, e);
+	image_state_free(im);
+	return rc;
+}
+
+static int
+all_lacks(struct build *b, struct lacking *k, struct err *e)
+{
+	char **names;
+	size_t n;
+	int rc;
+
+	if (list_lacks(k, b->im->envelope.seq, e) != 0 || state_images(b->s, &names, &n, e) != 0)
+		return -1;
+	rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (strcmp(names[i], b->im->name) != 0)
+			rc = other_lacks(b, names[i], k, e);
+	dir_list_free(names, n);
+	return rc;
+}
+
+/* The sorter may know an id twice. */
+static int
+lacks_take(struct id_sorter *need, struct topup_ids *want, struct err *e)
+{
+	uint8_t id[DIGEST_LEN], last[DIGEST_LEN];
+	bool any = false;
+	int got;
+
+	if (id_sorter_rewind(need, e) != 0)
+		return -1;
+	while ((got = id_sorter_next(need, id, e)) == 1) {
+		if (any && memcmp(id, last, DIGEST_LEN) == 0)
+			continue;
+		if (topup_ids_add(want, id, e) != 0)
+			return -1;
+		memcpy(last, id, DIGEST_LEN);
+		any = true;
+	}
+	return got;
+}
+
+int
+build_lacks(struct build *b, struct topup_ids *want, struct err *e)
+{
+	struct lacking k = { .snaps = dir_open(b->s->fd, "snaps", e) };
+	int rc = -1;
+
+	if (k.snaps != -1 && (k.gone = gone_ids(b, e)) != NULL && (k.live = image_ids(b, b->im->name, e)) != NULL &&
+	    (k.need = id_sorter_new(b->runs_fd, SORT_MEMORY, e)) != NULL && all_lacks(b, &k, e) == 0)
+		rc = lacks_take(k.need, want, e);
+	id_sorter_free(k.gone);
+	id_sorter_free(k.live);
+	id_sorter_free(k.need);
+	if (k.snaps != -1)
+		io->close(k.snaps);
+	return rc;
 }
 
 int

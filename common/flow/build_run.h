@@ -65,8 +65,9 @@ int build_leans_on(struct build *b, struct buf *out, struct err *e);
 
 /**
  * build_lacks(b, want, e):
- * The ids that the snapshot needs, that stood on a disk which was given up, and
- * that stand on none of the others.  0 or -1 with ${e}.
+ * The ids that the snapshot needs, or that of a sealed image which leans on this
+ * one, that stood on a disk which was given up, and that stand on none of the
+ * others.  0 or -1 with ${e}.
  */
 struct topup_ids;
 int build_lacks(struct build *b, struct topup_ids *want, struct err *e);
@@ -84,6 +85,9 @@ int build_recall(struct build *b, struct err *e);
  * Key test (unless ${untested}), manifest, custody, state: the image is sealed.
  */
 int build_finish(struct build *b, const char *pass, size_t len, bool untested, struct err *e);
+
+/* Keep the item log of the image's snapshot: the base of the next increment.  Done again it is the same. */
+int build_items_keep(struct build *b, struct err *e);
 
 /* Load the image's journal again, after records were added. */
 int build_reload(struct build *b, struct err *e);

@@ -158,29 +158,33 @@ out:
 	return rc;
 }
 
-/* The item log becomes the base of the next increment. */
-static int
-items_keep(struct build *b, struct err *e)
+int
+build_items_keep(struct build *b, struct err *e)
 {
 	char from[64], to[64];
 	struct stat st;
 	unsigned n = 0;
 	int snaps, rc = 0;
+	bool had;
 
 	do {
 		snprintf(from, sizeof(from), "items.%04u", ++n);
 	} while (io->fstatat(b->im->fd, from, &st, AT_SYMLINK_NOFOLLOW) == 0);
 	if (--n == 0)
-		return 0;		/* moved already */
+		return 0;
 	snprintf(from, sizeof(from), "items.%04u", n);
 	snprintf(to, sizeof(to), "%08llu.itm", (unsigned long long)b->im->envelope.seq);
 	if ((snaps = dir_open(b->s->fd, "snaps", e)) == -1)
 		return -1;
-	if (io->renameat2(b->im->fd, from, snaps, to, 0) != 0)
+	/* Moved already, and cut off before the logs of earlier runs were removed: none of these is whole. */
+	had = io->fstatat(snaps, to, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!had && io->renameat2(b->im->fd, from, snaps, to, 0) != 0)
 		rc = err_errno(e, "keep the listing");
 	if (rc == 0)
 		rc = dir_sync(snaps, NULL, e);
 	io->close(snaps);
+	if (had)
+		n++;
 	while (rc == 0 && --n > 0) {
 		snprintf(from, sizeof(from), "items.%04u", n);
 		if (io->unlinkat(b->im->fd, from, 0) != 0 && errno != ENOENT)
@@ -256,7 +260,7 @@ build_finish(struct build *b, const char *pass, size_t len, bool untested, struc
 		return -1;
 	if (b->im->sealed)	/* again, with another disk in place of one that was given up */
 		return 0;
-	if ((!topup_is(b) && (items_keep(b, e) != 0 || set_latest_save(b->s, b->set, b->im->envelope.seq, e) != 0)) ||
+	if ((!topup_is(b) && (build_items_keep(b, e) != 0 || set_latest_save(b->s, b->set, b->im->envelope.seq, e) != 0)) ||
 	    journal_put(b->j, JOURNAL_SEALED, NULL, 0, e) != 0 || journal_sync(b->j, e) != 0)
 		return -1;
 	return build_reload(b, e);

@@ -132,7 +132,7 @@ rest_read_back(struct read_back *r, struct err *e)
 	if (buf == NULL)
 		return err_errno(e, "read back");
 	rc = index_read_back(r, buf, e);
-	if (rc == 0 && r->with_snapshot)
+	if (rc == 0 && r->how->snapshot)
 		rc = snapshot_read_back(r, buf, e);
 	for (int i = 0; i < 2 && rc == 0; i++) {
 		rc = small_read_back(r, labels[i], r->d->label_bytes, r->d->label_len, buf, e);
@@ -173,11 +173,10 @@ by_number(const void *a, const void *b)
 }
 
 int
-disk_read_back(int imagefd, struct state *s, const struct image_state *im, const struct image_disk *d, bool with_snapshot,
-    struct journal *j, unsigned workers, bool *from_medium, struct err *e)
+disk_read_back(int imagefd, struct state *s, const struct image_state *im, const struct image_disk *d,
+    const struct read_back_how *how, struct journal *j, bool *from_medium, struct err *e)
 {
-	struct read_back r = { .imagefd = imagefd, .s = s, .im = im, .d = d, .with_snapshot = with_snapshot, .j = j,
-	    .workers = workers };
+	struct read_back r = { .imagefd = imagefd, .s = s, .im = im, .d = d, .how = how, .j = j };
 	int rc;
 
 	*from_medium = false;

@@ -71,20 +71,26 @@ int disk_write_index(int imagefd, struct state *s, const struct image_state *im,
 /* A small statement twice: ${first} and ${second}, below ${imagefd} (directories are made). */
 int disk_write_twice(int imagefd, const char *first, const char *second, const void *bytes, size_t len, struct err *e);
 
+struct read_back_how {
+	bool snapshot;		/* the snapshot is on it, too */
+	bool counted;		/* the progress line is about this */
+	unsigned workers;
+};
+
 /**
- * disk_read_back(imagefd, s, im, d, with_snapshot, j, workers, from_medium, e):
+ * disk_read_back(imagefd, s, im, d, how, j, from_medium, e):
  * Read every pack of the closed disk ${d}, its index, label and statement, and
  * the snapshot where it has one, back from the medium (medium.h) and compare
  * with what was meant to be written: tables and footers, and the digest of every
  * frame.  In the same pass parity is coded, written and read back as the
  * statement has it, group by group; each has a record in the journal ${j}, so
  * that after a kill the next call goes on behind it.  With parity two threads
- * work and not ${workers}, in (m + 2) packs of memory.
+ * work and not how->workers, in (m + 2) packs of memory.
  * ${from_medium} is false where a cache may have answered.  0, or -1 with
  * ERR_MEDIUM naming what is wrong, ERR_FSYNC, ERR_NO_SPACE ….
  */
 struct journal;
-int disk_read_back(int imagefd, struct state *s, const struct image_state *im, const struct image_disk *d, bool with_snapshot,
-    struct journal *j, unsigned workers, bool *from_medium, struct err *e);
+int disk_read_back(int imagefd, struct state *s, const struct image_state *im, const struct image_disk *d,
+    const struct read_back_how *how, struct journal *j, bool *from_medium, struct err *e);
 
 #endif

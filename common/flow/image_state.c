@@ -262,10 +262,11 @@ packs_tell(const struct image_state *im, struct journal_reader *r, bool gone, im
 	while ((got = journal_next(r, &type, &v, e)) == 1) {
 		if (type != JOURNAL_PACK)
 			continue;
-		/* What came behind since the journal was read is not this image's yet. */
-		if (pack_record_decode(&p, v, e) != 0 || (d = disk_known(im, p.disk, e)) == NULL)
+		if (pack_record_decode(&p, v, e) != 0)
 			return -1;
-		if (d->gone == gone && fn(arg, p.disk, p.number, p.len, &p.table, v.p + 12, p.table_len, v.p + 12 + p.table_len, e) != 0)
+		/* A disk that another thread has begun since the journal was read is not of this state. */
+		d = image_disk(im, p.disk);
+		if (d != NULL && d->gone == gone && fn(arg, p.disk, p.number, p.len, &p.table, v.p + 12, p.table_len, v.p + 12 + p.table_len, e) != 0)
 			return -1;
 	}
 	return got;
@@ -403,6 +404,14 @@ image_disks_done(const struct image_state *im)
 }
 
 bool
+image_is_written(const struct image_state *im)
+{
+	const struct image_disk *d = image_disk(im, im->snapshot_disk);
+
+	return d != NULL && !d->gone && d->statement.disk != 0 && image_disks_done(im);
+}
+
+bool
 image_manifest_fits(const struct image_state *im)
 {
 	size_t named = im->manifest.generation == 0 ? 0 : list_count(im->manifest.disks, MANIFEST_DISK_LEN);
@@ -442,7 +451,7 @@ image_state_word(const struct image_state *im)
 		return "handed-off";
 	if (im->lost)
 		return "lost";
-	if (!im->sealed)
+	if (image_is_unfinished(im))
 		return "building";
 	return im->parcel_bytes != NULL ? "shipped" : "sealed";
 }

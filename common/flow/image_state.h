@@ -82,6 +82,8 @@ struct image_disk *image_disk_open(const struct image_state *im);
 unsigned image_disks_live(const struct image_state *im);
 /* True if there is a disk, and each that is not gone is closed and was read back. */
 bool image_disks_done(const struct image_state *im);
+/* True if all that belongs on its disks is there, the snapshot (or a top-up's list) too: only the seal is missing. */
+bool image_is_written(const struct image_state *im);
 /* True if there is a manifest and it names just the disks that are not gone. */
 bool image_manifest_fits(const struct image_state *im);
 /* True if a build is to go on with it: not sealed, or a disk was replaced since and the seal not renewed; and not cancelled. */

@@ -22,8 +22,7 @@ struct read_back {
 	const struct image_disk *d;
 	struct journal *j;
 	struct medium medium;
-	unsigned workers;
-	bool with_snapshot;
+	const struct read_back_how *how;
 	struct read_back_pack *packs;	/* by rising numbers */
 	uint32_t n;
 };

@@ -65,7 +65,8 @@ pack_verify(const struct read_back *r, const struct read_back_pack *x, const uin
 			return err_set(e, ERR_MEDIUM, "pack %u comes back damaged at byte %zu: %s", x->number, at, why);
 		at += row.len;
 	}
-	progress_add(len, 1);
+	if (r->how->counted)
+		progress_add(len, 1);
 	return 0;
 }
 
@@ -220,7 +221,7 @@ groups_run(struct read_back *r, struct err *e)
 		return err_set(e, ERR_STATE, "the disk's statement and the journal do not agree about its packs");
 	if ((g = parity_group_new(parity_group_packs(r->n, st->parity_groups, 0), st->parity_percent, e)) == NULL)
 		return -1;
-	for (uint32_t group = 0; group < r->d->groups_done && group < st->parity_groups; group++)
+	for (uint32_t group = 0; r->how->counted && group < r->d->groups_done && group < st->parity_groups; group++)
 		for (uint32_t j = group; j < r->n; j += st->parity_groups)
 			progress_add(r->packs[j].file_len, 1);
 	for (uint32_t group = r->d->groups_done; rc == 0 && group < st->parity_groups; group++)
@@ -234,5 +235,5 @@ read_back_packs(struct read_back *r, struct err *e)
 {
 	struct pass p = { .r = r, .stride = 1 };
 
-	return r->d->statement.parity_groups > 0 ? groups_run(r, e) : pass_run(&p, r->workers, e);
+	return r->d->statement.parity_groups > 0 ? groups_run(r, e) : pass_run(&p, r->how->workers, e);
 }

@@ -61,7 +61,7 @@ choice_look(void *arg, const struct image_state *im, struct err *e)
 	struct choice *c = arg;
 
 	(void)e;
-	if (!image_counts(im) || im->answer_bytes != NULL)
+	if (!image_counts(im) || im->answer_bytes != NULL || image_is_unfinished(im))
 		return 0;
 	c->nany++;
 	memcpy(c->any, im->begin.short_name, sizeof(c->any));
@@ -106,9 +106,10 @@ may_ship(const struct image_state *im, struct err *e)
 		(void)err_set(e, ERR_RULE, "image %s is lost", name);
 		return err_next(e, "If it turned up: samara-seed lost %s --found.", name);
 	}
-	if (im->sealed)
+	if (!image_is_unfinished(im))
 		return 0;
-	(void)err_set(e, ERR_RULE, "image %s is not sealed yet", name);
+	(void)err_set(e, ERR_RULE, im->sealed ? "a disk of image %s was replaced, and it is not sealed anew yet" :
+	    "image %s is not sealed yet", name);
 	return err_next(e, "Finish it with samara-seed build --resume, or seal it with samara-seed key test %s --from DISK.", name);
 }
 

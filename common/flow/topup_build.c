@@ -27,11 +27,17 @@
 #define COPY_LEN	(1u << 20)
 
 bool
-topup_is(const struct build *b)
+topup_image(const struct image_state *im)
 {
 	static const uint8_t none[ID_LEN];
 
-	return b->im != NULL && memcmp(b->im->begin.snapshot_id, none, ID_LEN) == 0;
+	return memcmp(im->begin.snapshot_id, none, ID_LEN) == 0;
+}
+
+bool
+topup_is(const struct build *b)
+{
+	return b->im != NULL && topup_image(b->im);
 }
 
 int
@@ -149,12 +155,31 @@ struct putting {
 };
 
 static int
+sink_open(struct putting *p, struct err *e)
+{
+	struct build *b = p->b;
+	struct pack_sink_options o = { .keys = b->k, .maker = b->s->id.machine_id, .secret = b->s->sign_secret,
+		.journal = b->j, .seen = b->seen };
+
+	if (build_disks_writers(b, &o, e) != 0)
+		return -1;
+	p->codec = codec_new(b->o->level);
+	p->inner = malloc(chunk_inner_bound(CHUNK_PLAIN_MAX));
+	if (p->codec == NULL || p->inner == NULL)
+		return err_set(e, ERR_MEMORY, "no memory for chunks");
+	return (p->sink = pack_sink_new(&o, e)) == NULL ? -1 : 0;
+}
+
+static int
 chunk_put(void *arg, unsigned kind, const uint8_t id[DIGEST_LEN], const uint8_t *plain, size_t len, struct err *e)
 {
 	struct putting *p = arg;
 	uint8_t known;
 	size_t n;
 
+	/* Not before there is something to write: where nothing can be had no disk is asked for. */
+	if (p->sink == NULL && sink_open(p, e) != 0)
+		return -1;
 	if (pack_sink_claim(p->sink, id, 1, &known, e) != 0)
 		return -1;
 	if (known)
@@ -210,34 +235,17 @@ table_strike(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const
 	return 0;
 }
 
-static int
-sink_open(struct putting *p, struct err *e)
-{
-	struct build *b = p->b;
-	struct pack_sink_options o = { .keys = b->k, .maker = b->s->id.machine_id, .secret = b->s->sign_secret,
-		.journal = b->j, .seen = b->seen };
-
-	if (build_disks_writers(b, &o, e) != 0)
-		return -1;
-	p->codec = codec_new(b->o->level);
-	p->inner = malloc(chunk_inner_bound(CHUNK_PLAIN_MAX));
-	if (p->codec == NULL || p->inner == NULL)
-		return err_set(e, ERR_MEMORY, "no memory for chunks");
-	return (p->sink = pack_sink_new(&o, e)) == NULL ? -1 : 0;
-}
-
 /* Everything that can be had goes onto the disk. */
 static int
 chunks_collect(struct putting *p, struct topup_ids *want, struct err *e)
 {
 	const struct topup_calls calls = { chunk_put, file_lost, p };
-	int rc = sink_open(p, e);
+	int rc;
 
 	progress_start("read", 0);
-	if (rc == 0)
-		rc = topup_collect(p->b->s, p->b->k, want, &calls, e);
+	rc = topup_collect(p->b->s, p->b->k, want, &calls, e);
 	progress_end();
-	if (rc == 0)
+	if (rc == 0 && p->sink != NULL)
 		rc = pack_sink_flush(p->sink, e);
 	if (p->sink != NULL && pack_sink_stop(p->sink, rc != 0, rc == 0 ? e : NULL) != 0)
 		rc = -1;
@@ -353,7 +361,8 @@ topup_replace(struct build *b, struct err *e)
 
 	if (want == NULL)
 		return err_errno(e, "replace a disk");
-	if (build_lacks(b, want, e) == 0)
+	/* The item log of a snapshot that is not sealed yet still lies with the image. */
+	if (build_items_keep(b, e) == 0 && build_lacks(b, want, e) == 0)
 		rc = topup_ids_count(want) == 0 ? 0 : chunks_collect(&p, want, e);
 	b->r->missing = topup_ids_count(want);
 	b->r->given_up = topup_ids_left(want);

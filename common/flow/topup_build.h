@@ -12,7 +12,8 @@
 
 #define TOPUP_SET	"top-up"
 
-/* Whether the image in hand is one. */
+/* Whether the image is one; the image in hand. */
+bool topup_image(const struct image_state *im);
 bool topup_is(const struct build *b);
 
 /* Load what this machine gave up: no build leans on it any more.  0 or -1 with ${e}. */
