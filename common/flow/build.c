@@ -271,6 +271,16 @@ losses_check(struct build *b, struct err *e)
 	return rc;
 }
 
+/* Every disk that was named is one of the image. */
+static int
+disks_all_known(struct build *b, struct err *e)
+{
+	for (unsigned i = 0; i < b->disks.n; i++)
+		if (b->disks.at[i]->number == 0)
+			return err_set(e, ERR_WRONG_DISK, "%s does not carry image %s", b->disks.at[i]->target.path, b->im->begin.short_name);
+	return 0;
+}
+
 int
 build_seal(const char *state_path, const char *short_name, const char *const *disks, size_t ndisks, const char *pass, size_t len,
     struct build_report *r, struct err *e)
@@ -294,7 +304,7 @@ build_seal(const char *state_path, const char *short_name, const char *const *di
 		    b->im->cancelled ? "cancelled" : "not complete on its disks");
 		goto out;
 	}
-	if (build_disks_open(b, e) != 0 || (b->j = journal_append(b->im->fd, "journal", e)) == NULL ||
+	if (build_disks_open(b, e) != 0 || disks_all_known(b, e) != 0 || (b->j = journal_append(b->im->fd, "journal", e)) == NULL ||
 	    dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1 || losses_check(b, e) != 0)
 		goto out;
 	if ((rc = build_finish(b, pass, len, false, e)) == 0)

@@ -86,7 +86,7 @@ image=$(sed -n 's/.*"image": *"\([A-Z0-9]*\)".*/\1/p' out | head -n 1)
 [ -n "$image" ] || fail "its name" out
 refused 11 S-1105 'not finished' samara-seed build --plain-directory --to disk src
 grep -q -- '--resume' log && grep -q "cancel $image" log || fail "the two ways on" log
-refused 14 S-1203 'does not carry' samara-seed build --resume --to other --passphrase-file db1.pass
+refused 13 S-1204 'must be at hand' samara-seed build --resume --to other --passphrase-file db1.pass
 refused 14 S-1106 'nothing is there' samara-seed build --resume --to nowhere --passphrase-file db1.pass
 refused 12 S-1301 'passphrase' samara-seed build --resume --to disk --passphrase-file db2.pass
 refused 12 S-1301 'passphrase' samara-seed key test "$image" --from disk --passphrase-file db2.pass
@@ -122,7 +122,7 @@ refused 10 S-1309 'state' samara-seed images --state file
 
 refused 10 S-1401 'no vault' samara-import status file
 refused 10 S-1401 'no vault' samara-verify vault file
-refused 14 S-1106 'not a mounted' samara-import ingest file disk
+refused 10 S-1201 'no disk at file' samara-import ingest file disk
 refused 10 S-1201 'image' samara-import ingest vault src
 refused 10 S-1201 'image' samara-verify disk src
 refused 10 S-1201 'there is no disk at' samara-verify disk nowhere
@@ -151,7 +151,7 @@ rm -rf mnt/lost+found
 
 # Full: said, with the disk's name; larger: it goes on.
 ends 13 samara-seed build --full --to mnt src --passphrase-file db1.pass
-grep -q '(S-1003)$' log || fail "full: no S-1003" log
+grep -q '(S-1204)$' log || fail "full: no S-1204" log
 grep -q 'No space left' log && grep -q 'disk [A-Z0-9]*-1' log || fail "full: what and where" log
 grep -q 'build --resume --to' log || fail "full: the way on" log
 ends 13 samara-seed build --resume --to mnt --passphrase-file db1.pass

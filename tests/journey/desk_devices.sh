@@ -68,7 +68,7 @@ for d in "$one" "$two" "$slow"; do
 done
 samara-import list vaults/north images --json >images.json
 [ "$(grep -c '"whole"' images.json)" = 2 ] || fail "two images are whole" images.json
-! grep '"gap"' images.json || fail "a disk that was pulled out is no gap"
+! grep -q '"gap"' images.json || fail "a disk that was pulled out is no gap" desk.out desk.err
 
 loop_slow_end slow
 loop_slow_attach slow ''

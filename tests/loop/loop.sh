@@ -170,6 +170,8 @@ loop_slow_attach() {
 loop_pull() {
 	kill -KILL "$(cat "$1/nbdkit.pid")"
 	wait "$(cat "$1/nbdkit.pid")" 2>/dev/null || true
+	# The file behind the loop device has a cache of its own, as no disk has.
+	echo 3 2>/dev/null >/proc/sys/vm/drop_caches || true
 }
 
 # loop_slow_end DIR: after its device was unmounted; the image file stays
