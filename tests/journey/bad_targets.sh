@@ -122,7 +122,7 @@ refused 10 S-1309 'state' samara-seed images --state file
 
 refused 10 S-1401 'no vault' samara-import status file
 refused 10 S-1401 'no vault' samara-verify vault file
-refused 10 S-1201 'no disk at file' samara-import ingest file disk
+refused 10 S-1201 'no disk at file' samara-import ingest file
 refused 10 S-1201 'image' samara-import ingest vault src
 refused 10 S-1201 'image' samara-verify disk src
 refused 10 S-1201 'there is no disk at' samara-verify disk nowhere
@@ -152,7 +152,7 @@ rm -rf mnt/lost+found
 # Full: said, with the disk's name; larger: it goes on.
 ends 13 samara-seed build --full --to mnt src --passphrase-file db1.pass
 grep -q '(S-1204)$' log || fail "full: no S-1204" log
-grep -q 'No space left' log && grep -q 'disk [A-Z0-9]*-1' log || fail "full: what and where" log
+grep -q 'no room on mnt for a single pack' log || fail "full: what and where" log
 grep -q 'build --resume --to' log || fail "full: the way on" log
 ends 13 samara-seed build --resume --to mnt --passphrase-file db1.pass
 umount mnt
