@@ -68,15 +68,17 @@ lies_in(int fd, int disk, struct err *e)
 int
 repair_copy_open(const char *path, int diskfd, struct err *e)
 {
-	int fd, in;
+	int fd, in, made = io->mkdirat(AT_FDCWD, path, 0755) == 0;
 
-	if (io->mkdirat(AT_FDCWD, path, 0755) != 0 && errno != EEXIST)
+	if (!made && errno != EEXIST)
 		return err_errno(e, "make the directory %s", path);
 	if ((fd = dir_open(AT_FDCWD, path, e)) == -1)
 		return -1;
-	if ((in = lies_in(fd, diskfd, e)) == 0)
+	if ((in = lies_in(fd, diskfd, e)) == 0 && (!made || dir_sync(fd, "..", e) == 0))
 		return fd;
 	(void)io->close(fd);
+	if (in == 0)
+		return -1;
 	return in == -1 ? -1 : err_set(e, ERR_TARGET, "%s lies on the disk that is to be repaired; nothing is written there", path);
 }
 
@@ -323,7 +325,10 @@ copy_run(struct copy *c, int diskfd, struct err *e)
 		return -1;
 	if (dirs_sync(c, e) != 0 || (c->repair != NULL && parity_copy(c, e) != 0))
 		return -1;
-	return repair_small_copy(c->d, c->s, diskfd, c->out, e) == 0 ? repair_label_copy(c->d, c->out, e) : -1;
+	/* With a label it is a disk: what stands beside it must have its name by then. */
+	if (repair_small_copy(c->d, c->s, diskfd, c->out, e) != 0 || dir_sync(c->out, NULL, e) != 0)
+		return -1;
+	return repair_label_copy(c->d, c->out, e);
 }
 
 int
@@ -350,8 +355,8 @@ repair_copy(const struct image_dir *d, const struct disk_statement *s, int diskf
 		rc = copy_run(&c, diskfd, e);
 		progress_end();
 	}
-	if (rc == 0)
-		rc = dir_sync(to, IMAGE_TOP, e);
+	if (rc == 0 && (rc = dir_sync(to, IMAGE_TOP, e)) == 0)
+		rc = dir_sync(to, NULL, e);	/* README.txt */
 	repair_free(c.repair);
 	if (c.out != -1)
 		(void)io->close(c.out);
