@@ -189,9 +189,9 @@ chunk_map_find(const struct chunk_map *m, const uint8_t id[DIGEST_LEN], size_t *
 }
 
 void
-chunk_map_mark(struct chunk_map *m, const struct chunk_at *at, uint8_t mark)
+chunk_map_mark(struct chunk_map *m, const struct chunk_at *at, uint8_t bits)
 {
-	__atomic_store_n(&m->at[at - m->at].mark, mark, __ATOMIC_RELAXED);
+	(void)__atomic_fetch_or(&m->at[at - m->at].mark, bits, __ATOMIC_RELAXED);
 }
 
 uint8_t

@@ -25,7 +25,7 @@ struct chunk_at {
 	uint32_t off;		/* of the frame in the pack */
 	uint32_t len;		/* of the frame */
 	uint16_t kind;
-	uint8_t mark;		/* the caller's, 0 at first; see chunk_map_mark */
+	uint8_t mark;		/* the caller's bits, none at first; see chunk_map_mark */
 	uint8_t zero;
 };
 
@@ -47,8 +47,8 @@ void chunk_map_sort(struct chunk_map *m);
  */
 const struct chunk_at *chunk_map_find(const struct chunk_map *m, const uint8_t id[DIGEST_LEN], size_t *n);
 
-/* Mark one copy; another thread may be reading it. */
-void chunk_map_mark(struct chunk_map *m, const struct chunk_at *at, uint8_t mark);
+/* Set these bits of one copy's mark; another thread may be reading or marking it.  chunk_map_marked: all that were set. */
+void chunk_map_mark(struct chunk_map *m, const struct chunk_at *at, uint8_t bits);
 uint8_t chunk_map_marked(const struct chunk_at *at);
 
 /* All copies, sorted. */

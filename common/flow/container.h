@@ -60,6 +60,7 @@ struct container {
 	const struct container_ops *ops;
 	char name[320];		/* for a person: "disk RM4K-1 (/mnt/usb1)", "vault /srv/samara/hq" */
 	int is_disk;
+	int is_kept;		/* not the disk itself: what a restore keeps of it (restore_keep.h) */
 	uint64_t bytes, packs;	/* counted by the source */
 };
 
@@ -73,6 +74,10 @@ struct container *container_disk(int diskfd, const char *path, const char *short
 /* The label of the image in a container made by container_disk. */
 struct label;
 const struct label *container_label(const struct container *c);
+
+/* The image in it, open as long as the container. */
+struct image_dir;
+const struct image_dir *container_image(const struct container *c);
 
 /**
  * container_vault(path, machine, e):

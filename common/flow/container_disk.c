@@ -398,3 +398,9 @@ container_label(const struct container *c)
 {
 	return &((const struct container_disk *)c)->image.label;
 }
+
+const struct image_dir *
+container_image(const struct container *c)
+{
+	return &((const struct container_disk *)c)->image;
+}

@@ -1,8 +1,26 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/err.h"
 #include "common/flow/keyring_get.h"
 #include "common/flow/session.h"
+
+/* What a restore keeps; where it cannot be read, its disks are asked for again. */
+static void
+kept_add(struct session *s, const struct session_options *o)
+{
+	size_t from = source_containers(s->source);
+	char name[300];
+	struct err own;
+
+	err_clear(&own);
+	(void)snprintf(name, sizeof(name), "kept in %.280s", o->kept);
+	if (source_add_dir(s->source, o->kept, name, s->keys->machine_id, &own) != 0 && own.code != ERR_NO_IMAGE &&
+	    o->bad != NULL)
+		o->bad(o->bad_arg, o->kept, NULL, &own);
+	for (; from < source_containers(s->source); from++)
+		source_container(s->source, from)->is_kept = 1;
+}
 
 static int
 places_open(struct session *s, const struct session_options *o, struct err *e)
@@ -14,6 +32,8 @@ places_open(struct session *s, const struct session_options *o, struct err *e)
 	for (size_t i = 0; i < o->nfrom; i++)
 		if (source_add(s->source, o->from[i], s->keys->machine_id, e) != 0)
 			return -1;
+	if (o->kept != NULL)
+		kept_add(s, o);
 	if (source_index(s->source, e) != 0 || (s->reader = source_reader_new(s->source, e)) == NULL)
 		return -1;
 	return snapshot_list_read(&s->list, s->source, s->keys->machine_id, s->keys->machine_pub, o->bad, o->bad_arg, e);
@@ -32,11 +52,29 @@ session_open(struct session *s, const struct session_options *o, struct err *e)
 }
 
 void
-session_close(struct session *s)
+session_leave(struct session *s)
 {
 	snapshot_list_release(&s->list);
 	source_reader_free(s->reader);
 	source_free(s->source);
+	s->reader = NULL;
+	s->source = NULL;
+}
+
+int
+session_places(struct session *s, const struct session_options *o, struct err *e)
+{
+	session_leave(s);
+	if (places_open(s, o, e) == 0)
+		return 0;
+	session_leave(s);
+	return -1;
+}
+
+void
+session_close(struct session *s)
+{
+	session_leave(s);
 	keyring_free(s->keys);
 	memset(s, 0, sizeof(*s));
 }

@@ -13,6 +13,7 @@ struct session_options {
 	const char *state_path;		/* where there is no kit */
 	const char *const *from;	/* disks and vaults; at least one */
 	size_t nfrom;
+	const char *kept;		/* what a restore keeps of disks (restore_keep.h), or NULL */
 	size_t memory;
 	source_bad_fn bad;		/* told of what is wrong with a place while there may be another */
 	void *bad_arg;
@@ -33,5 +34,13 @@ struct session {
  */
 int session_open(struct session *s, const struct session_options *o, struct err *e);
 void session_close(struct session *s);
+
+/**
+ * session_leave(s), session_places(s, o, e):
+ * Let go of all places, so that disks can be taken out; go on with others,
+ * with the keys that are there.  0 or -1 with ${e}: then it is left again.
+ */
+void session_leave(struct session *s);
+int session_places(struct session *s, const struct session_options *o, struct err *e);
 
 #endif

@@ -16,6 +16,7 @@
 #define CONTAINERS_MAX	4096u
 #define CACHE_SLOTS_MIN	2u
 #define CACHE_SLOTS_MAX	12u
+#define MARK_BAD	1u	/* this copy was told of */
 #define WHOLE_SHARE	4u	/* a pack is read whole where a quarter of it is wanted */
 
 struct source_pack {
@@ -319,6 +320,34 @@ source_place(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *len
 }
 
 void
+source_mark(struct source *s, const uint8_t id[DIGEST_LEN], enum source_mark mark)
+{
+	size_t n;
+	const struct chunk_at *at = chunk_map_find(s->map, id, &n);
+
+	if (at != NULL)
+		chunk_map_mark(s->map, at, (uint8_t)mark);
+}
+
+int
+source_stands(const struct source *s, const uint8_t id[DIGEST_LEN], struct source_standing *out)
+{
+	size_t n;
+	const struct chunk_at *at = chunk_map_find(s->map, id, &n);
+
+	if (at == NULL)
+		return 0;
+	*out = (struct source_standing){ .len = at->len, .kind = at->kind, .container = s->pack[at->pack].place.container,
+	    .place = (uint64_t)at->pack << 32 | at->off, .marks = chunk_map_marked(at) };
+	for (size_t i = 0; i < n; i++) {
+		const struct container *c = s->container[s->pack[at[i].pack].place.container];
+
+		out->stays |= !c->is_disk || c->is_kept;
+	}
+	return 1;
+}
+
+void
 source_want(struct source *s, const uint8_t id[DIGEST_LEN])
 {
 	size_t n;
@@ -461,11 +490,11 @@ copy_bad(struct source *s, const struct chunk_at *at, const uint8_t id[DIGEST_LE
 	char where[512], name[64];
 
 	pthread_mutex_lock(&s->bad_lock);
-	if (chunk_map_marked(at) || s->opt.bad == NULL) {
+	if ((chunk_map_marked(at) & MARK_BAD) != 0 || s->opt.bad == NULL) {
 		pthread_mutex_unlock(&s->bad_lock);
 		return;
 	}
-	chunk_map_mark(s->map, at, 1);
+	chunk_map_mark(s->map, at, MARK_BAD);
 	if (s->container[p->container]->is_disk)
 		image_name_pack(name, p->number);
 	else
@@ -511,4 +540,24 @@ source_get(void *reader, const uint8_t id[DIGEST_LEN], unsigned kind, const uint
 	*plain = r->plain;
 	*len = r->plain_len;
 	return 0;
+}
+
+int
+source_frame(struct source_reader *r, const uint8_t id[DIGEST_LEN], const uint8_t **frame, size_t *len, struct err *e)
+{
+	size_t n;
+	const struct chunk_at *at = chunk_map_find(r->s->map, id, &n);
+
+	r->has = 0;
+	(void)err_set(e, ERR_MISSING, "chunk %02x%02x%02x%02x… is not there", id[0], id[1], id[2], id[3]);
+	for (size_t i = 0; i < n; i++) {
+		err_clear(e);
+		if (copy_read(r, &at[i], id, at[i].kind, e) == 0) {
+			*frame = r->frame;
+			*len = at[i].len;
+			return 0;
+		}
+		copy_bad(r->s, &at[i], id, e);
+	}
+	return -1;
 }

@@ -58,6 +58,32 @@ int source_has(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *l
 /* Where the first copy of ${id} lies, as a number that rises from pack to pack and within each; UINT64_MAX: nowhere. */
 uint64_t source_place(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *len);
 
+/* What a caller notes of a chunk: bits of their own, kept with its first copy. */
+enum source_mark {
+	SOURCE_USED = 2,	/* what needed it, as far as is known, has it */
+	SOURCE_WAITED = 4	/* something needs it together with a chunk that is not there */
+};
+/* Note it; nothing where there is no copy.  Any thread. */
+void source_mark(struct source *s, const uint8_t id[DIGEST_LEN], enum source_mark mark);
+
+struct source_standing {
+	uint32_t len;		/* of its frame */
+	unsigned kind;
+	size_t container;	/* of the first copy */
+	uint64_t place;		/* of it: rising as it lies in its container */
+	unsigned marks;		/* of enum source_mark, and others */
+	int stays;		/* a copy is in a vault or in what is kept of disks */
+};
+/* 1 if there is a copy of ${id}, with ${out}; else 0. */
+int source_stands(const struct source *s, const uint8_t id[DIGEST_LEN], struct source_standing *out);
+
+/**
+ * source_frame(r, id, frame, len, e):
+ * The sealed frame of a chunk, which was opened and checked; it stays until
+ * the next call with this reader.  0, or -1 with ${e} as source_get.
+ */
+int source_frame(struct source_reader *r, const uint8_t id[DIGEST_LEN], const uint8_t **frame, size_t *len, struct err *e);
+
 /**
  * source_want(s, id):
  * Say that ${id} will be asked for soon.  Where much of one pack is wanted it

@@ -111,6 +111,13 @@ int place_file_begin(struct place_dir *d, const struct entry *en, struct place_f
     enum place_result *res, struct place_id *id, struct meta_report *report, struct err *e);
 
 /**
+ * place_file_there(d, en, res, e):
+ * Only look: ${res} is PLACE_DONE where place_file_begin would begin a file,
+ * PLACE_SAME or PLACE_LEFT where it would not.  0 or -1 with ${e}.  Any thread.
+ */
+int place_file_there(struct place_dir *d, const struct entry *en, enum place_result *res, struct err *e);
+
+/**
  * place_file_write(f, buf, n, at):
  * Write ${n} bytes at offset ${at}; several threads may, at different places.
  * What is never written is a hole.  Return 0, or -1 with ${e}: then only

@@ -102,6 +102,15 @@ fail:
 }
 
 int
+place_file_there(struct place_dir *d, const struct entry *en, enum place_result *res, struct err *e)
+{
+	char name[NAME_LEN_MAX + 1];
+	struct stat st;
+
+	return object_name(en, name, e) != 0 ? -1 : object_there(d, name, en, res, &st, e);
+}
+
+int
 place_file_large(struct place_file *f, uint64_t size, struct err *e)
 {
 	char path[64], safe[600];
