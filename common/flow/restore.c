@@ -78,6 +78,17 @@ root_look(struct restorer *w, struct buf *only, struct err *e)
 	return buf_check(only, e);
 }
 
+/* Where disks follow, a part of the listing that is on none of these is no error: 0, else -1 with ${e} as it is. */
+static int
+unread_waits(struct restore_job *j, struct err *e)
+{
+	if (!j->opt->disks_follow || e->code != ERR_MISSING)
+		return -1;
+	err_clear(e);
+	j->r->unread++;
+	return 0;
+}
+
 /* Hand out everything that was asked for. */
 static int
 hand_out(struct restorer *w, const char *only, struct err *e)
@@ -86,11 +97,12 @@ hand_out(struct restorer *w, const char *only, struct err *e)
 	int rc = 0;
 
 	if (*only != '\0')
-		return restore_one(w, only, e);
+		return restore_one(w, only, e) == 0 ? 0 : unread_waits(w->j, e);
 	for (size_t i = 0; rc == 0 && i < o->nonly; i++)
-		rc = restore_one(w, o->only[i], e);
-	if (o->nonly == 0)
-		rc = restore_walk(w, view_of(o->root, strlen(o->root)), e);
+		if ((rc = restore_one(w, o->only[i], e)) != 0)
+			rc = unread_waits(w->j, e);
+	if (o->nonly == 0 && (rc = restore_walk(w, view_of(o->root, strlen(o->root)), e)) != 0)
+		rc = unread_waits(w->j, e);
 	return rc;
 }
 
@@ -191,6 +203,24 @@ files_restore(struct restore_job *j, struct restorer *w, const char *only, struc
 	return rc;
 }
 
+int
+restore_waits(const struct restore_report *r)
+{
+	return r->waiting > 0 || r->unread > 0;
+}
+
+/* Not even the listing's beginning is here: the target is made ours, and all else waits. */
+static int
+restore_not_yet(struct restore_job *j, struct err *e)
+{
+	enum place_overwrite how;
+	uint64_t tag;
+
+	if (j->opt->dry_run || unread_waits(j, e) != 0)
+		return -1;
+	return target_open(j, &how, &tag, e);
+}
+
 static int
 restore_go(struct restore_job *j, struct restorer *w, const char *only, struct err *e)
 {
@@ -204,16 +234,16 @@ restore_go(struct restore_job *j, struct restorer *w, const char *only, struct e
 		return -1;
 	notes_init(&j->link_notes, j->target);
 	rc = files_restore(j, w, only, e);
-	if (rc == 0 && !restore_stopped(j))
+	if (rc == 0 && !restore_stopped(j) && !restore_waits(j->r))
 		rc = links_make(w, e);
-	if (rc == 0 && !restore_stopped(j))
+	if (rc == 0 && !restore_stopped(j) && !restore_waits(j->r))
 		rc = place_finish(j->place, &w->meta, placed, j, e);
 	if (rc == 0 && restore_stopped(j)) {
 		if (e != NULL)
 			*e = j->failed;
 		rc = -1;
 	}
-	if (rc == 0 && j->r->failed == 0)
+	if (rc == 0 && j->r->failed == 0 && !restore_waits(j->r))
 		rc = target_done(j, e);
 	notes_release(&j->link_notes);
 	return rc;
@@ -235,10 +265,17 @@ restore_run(const struct restore_options *o, struct restore_report *r, struct er
 		(void)err_set(e, ERR_MEMORY, "no memory to restore");
 		goto free;
 	}
-	if (restorer_init(&w, &j, e) != 0 || snapshot_open(&j.snap, o->source, w.reader, o->snap, o->keys, e) != 0)
+	if (restorer_init(&w, &j, e) != 0)
 		goto free;
-	if (root_look(&w, &only, e) != 0)
+	if (snapshot_open(&j.snap, o->source, w.reader, o->snap, o->keys, e) != 0) {
+		rc = restore_not_yet(&j, e);
+		goto free;
+	}
+	r->all_bytes = j.snap.root.bytes;
+	if (root_look(&w, &only, e) != 0) {
+		rc = restore_not_yet(&j, e);
 		goto close;
+	}
 	progress_start("restore", o->nonly == 0 && j.prefix == 0 ? j.snap.root.bytes : 0);
 	rc = o->dry_run ? hand_out(&w, (const char *)only.p, e) : restore_go(&j, &w, (const char *)only.p, e);
 	progress_end();

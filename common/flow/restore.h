@@ -27,6 +27,7 @@ struct restore_options {
 	int overwrite;			/* -1: the target must be empty or hold this restore, unfinished; else enum place_overwrite */
 	unsigned workers;		/* 0: one a processor */
 	int dry_run;			/* read the listing, write nothing */
+	int disks_follow;		/* what needs chunks that are not there waits for another run, with another disk */
 	struct owner_names *by_name;	/* not NULL: owners by name where it is known here */
 	restore_tell_fn tell;
 	void *arg;
@@ -42,6 +43,9 @@ struct restore_report {
 	uint64_t unlinked;		/* names of one file that became files of their own */
 	struct meta_report meta;
 	int resumed;			/* the target held this restore, unfinished */
+	uint64_t waiting;		/* with disks_follow: items that wait for another disk */
+	uint64_t unread;		/* parts of the listing, or of long entries, that do */
+	uint64_t all_bytes;		/* of the snapshot; 0: not known yet */
 };
 
 /**
@@ -53,8 +57,17 @@ struct restore_report {
  * with ${e}: ERR_NOT_EMPTY, ERR_NO_SPACE, ERR_INTERRUPTED, ERR_NOT_FOUND (a
  * path that is not in the snapshot), what snapshot_open says, ….  After -1 or
  * a power cut the same command goes on.
+ *
+ * With disks_follow a chunk that is not there is no error: each file that has
+ * all of its chunks is put in place, the others are counted as waiting, and
+ * their chunks that are there are marked SOURCE_WAITED in the source, those of
+ * the first kind SOURCE_USED.  While something waits, links, symlinks and the
+ * attributes of directories are left for the run after which nothing does.
  */
 int restore_run(const struct restore_options *o, struct restore_report *r, struct err *e);
+
+/* 1 where something waits for another disk. */
+int restore_waits(const struct restore_report *r);
 
 /**
  * restore_plan(s, snap, bytes, missing, e):

@@ -101,7 +101,7 @@ int restore_xattrs(struct restorer *w, struct entry *en, struct err *e);
 void restore_unit_free(struct restore_job *j, struct restore_unit *u);
 void restore_big_drop(struct restorer *w, struct restore_big *b);
 
-/* Tell of an item that failed; what is fatal for all stops the job. */
+/* Tell of an item that failed, unless it waits for another disk; what is fatal for all stops the job. */
 void restore_failed(struct restore_job *j, struct fmt_view dir, struct fmt_view name, const struct err *why);
 /* Tell of an item that was brought back, but not quite. */
 void restore_warn(struct restore_job *j, struct fmt_view dir, struct fmt_view name, const struct err *why);

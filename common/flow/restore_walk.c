@@ -21,6 +21,8 @@ struct hand {
 	struct restore_unit *parts;	/* of a large file, being filled */
 	struct restore_big *big;
 	int skip;		/* the current directory could not be made */
+	uint8_t bundle[DIGEST_LEN];	/* the last that a file was in; zeros: none */
+	int gap;		/* a part of the listing between that one and the next is not known yet */
 };
 
 /* The path below the target: without the root that was asked for. */
@@ -298,6 +300,90 @@ count_only(struct hand *h, const struct entry *en)
 	}
 }
 
+struct at_hand {
+	struct hand *h;
+	struct source *s;
+	uint64_t away;			/* extents whose chunk is not there */
+	enum source_mark mark;
+};
+
+static int
+extent_at_hand(void *arg, uint64_t at, const struct extent *x, struct err *e)
+{
+	struct at_hand *g = arg;
+
+	(void)at;
+	(void)e;
+	g->away += !extent_is_hole(x) && !source_has(g->s, x->id, NULL, NULL);
+	return 0;
+}
+
+static int
+extent_mark(void *arg, uint64_t at, const struct extent *x, struct err *e)
+{
+	const struct at_hand *g = arg;
+	struct source_standing s;
+
+	(void)at;
+	(void)e;
+	if (extent_is_hole(x) || !source_stands(g->s, x->id, &s))
+		return 0;
+	source_mark(g->s, x->id, g->mark);
+	if (s.kind == KIND_BUNDLE) {
+		if (g->h->gap)
+			source_mark(g->s, x->id, SOURCE_WAITED);
+		g->h->gap = 0;
+		memcpy(g->h->bundle, x->id, DIGEST_LEN);
+	}
+	return 0;
+}
+
+/* Bundles are filled in listing order: those on both sides of a gap may hold files that stand in it. */
+static void
+gap_begin(struct hand *h)
+{
+	source_mark(h->j->opt->source, h->bundle, SOURCE_WAITED);
+	h->gap = 1;
+	h->j->r->unread++;
+}
+
+/*
+ * Where disks follow: has a file to wait for one?  1 yes (counted, and its
+ * chunks that are here marked to be kept), 0 no.
+ */
+static int
+file_waits(struct hand *h, struct fmt_view dir, const struct entry *en)
+{
+	struct at_hand g = { .h = h, .s = h->j->opt->source };
+	enum place_result there = PLACE_DONE;
+	struct entry own_en = *en;
+	struct place_dir *d;
+	struct err own;
+	int rc, unread;
+
+	err_clear(&own);
+	rc = extents_each(en, source_get, h->w->reader, NULL, NULL, extent_at_hand, &g, &own);
+	if (rc == 0)
+		rc = restore_xattrs(h->w, &own_en, &own);
+	if (rc != 0 && own.code != ERR_MISSING)
+		return 0;	/* not a matter of disks: told when it is tried */
+	unread = rc != 0;
+	d = place_dir_hold(h->j->place);
+	err_clear(&own);
+	if (place_file_there(d, en, &there, &own) != 0)
+		there = PLACE_DONE;
+	place_dir_release(d);
+	g.mark = there != PLACE_DONE || (g.away == 0 && !unread) ? SOURCE_USED : SOURCE_WAITED;
+	err_clear(&own);
+	(void)extents_each(en, source_get, h->w->reader, NULL, NULL, extent_mark, &g, &own);
+	if (g.mark == SOURCE_USED)
+		return 0;
+	(void)err_set(&own, ERR_MISSING, "it waits for another disk");
+	restore_failed(h->j, dir, en->name, &own);
+	h->j->r->unread += (uint64_t)unread;
+	return 1;
+}
+
 static int
 entry_hand(struct hand *h, struct fmt_view dir, const struct entry *en, struct err *e)
 {
@@ -313,7 +399,7 @@ entry_hand(struct hand *h, struct fmt_view dir, const struct entry *en, struct e
 	case ENTRY_FILE:
 		if (en->nlink > 1 && linked_file(h, dir, en, e, &later) != 0)
 			return -1;
-		if (later)
+		if (later || (h->j->opt->disks_follow && file_waits(h, dir, en)))
 			return 0;
 		return en->size > BIG_BYTES || (en->longs & LONG_EXTENTS) != 0 ? big_file(h, dir, en, e) :
 		    small_file(h, dir, en, e);
@@ -352,6 +438,8 @@ part_lost(struct hand *h, struct fmt_view dir, const struct err *why)
 
 	if (err_exit(why->code) != err_exit(ERR_DAMAGE) && why->code != ERR_MISSING)
 		return -1;
+	if (h->j->opt->disks_follow && why->code == ERR_MISSING)
+		gap_begin(h);
 	(void)err_during(&own, "what follows in the listing here is lost");
 	restore_failed(h->j, dir, view_of("", 0), &own);
 	h->skip = 0;

@@ -76,6 +76,12 @@ restore_failed(struct restore_job *j, struct fmt_view dir, struct fmt_view name,
 		restore_fatal(j, why);
 		return;
 	}
+	if (j->opt->disks_follow && why->code == ERR_MISSING) {
+		pthread_mutex_lock(&j->lock);
+		j->r->waiting++;
+		pthread_mutex_unlock(&j->lock);
+		return;
+	}
 	pthread_mutex_lock(&j->lock);
 	j->r->failed++;
 	j->r->damaged += err_exit(why->code) == err_exit(ERR_DAMAGE);
