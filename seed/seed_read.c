@@ -24,7 +24,7 @@ int
 seed_read_open(const struct args *a, struct seed_read *r, const char *text, struct err *e)
 {
 	struct session_options o = { .kit = r->kit, .pass_file = r->pass_file, .from = r->from.v, .nfrom = r->from.n,
-	    .memory = a->memory, .bad = bad_told, .bad_arg = r };
+	    .kept = r->kept, .memory = a->memory, .bad = bad_told, .bad_arg = r };
 	char *state = NULL, date[HUMAN_MAX], id[SNAPSHOT_SHORT_LEN];
 	const struct snapshot *newer = NULL;
 	int rc;
@@ -44,6 +44,32 @@ seed_read_open(const struct args *a, struct seed_read *r, const char *text, stru
 		say_warn("snapshot %s of %s is newer, but not all of it is here", snapshot_short(id, newer->env.snapshot_id),
 		    human_date(date, newer->env.begin_ns / 1000000000));
 	return 0;
+}
+
+void
+seed_read_leave(struct seed_read *r)
+{
+	r->snap = NULL;
+	session_leave(&r->s);
+}
+
+int
+seed_read_again(const struct args *a, struct seed_read *r, const char *const *from, size_t n, const uint8_t id[ID_LEN],
+    struct err *e)
+{
+	const struct session_options o = { .from = from, .nfrom = n, .kept = r->kept, .memory = a->memory, .bad = bad_told,
+	    .bad_arg = r };
+
+	r->snap = NULL;
+	if (session_places(&r->s, &o, e) != 0)
+		return -1;
+	for (size_t i = 0; i < r->s.list.n; i++)
+		if (memcmp(r->s.list.snap[i].env.snapshot_id, id, ID_LEN) == 0)
+			r->snap = &r->s.list.snap[i];
+	if (r->snap != NULL)
+		return 0;
+	seed_read_leave(r);
+	return err_set(e, ERR_NO_SNAPSHOT, "the snapshot is not there any more");
 }
 
 void

@@ -9,6 +9,7 @@
 struct seed_read {
 	const char *kit, *pass_file;
 	struct opt_list from;
+	const char *kept;		/* what a restore keeps of disks, or NULL */
 	uint64_t bad;			/* copies, tables and statements found bad */
 	struct session s;
 	const struct snapshot *snap;	/* the one that was named */
@@ -29,6 +30,15 @@ struct seed_read {
  */
 int seed_read_open(const struct args *a, struct seed_read *r, const char *text, struct err *e);
 void seed_read_close(struct seed_read *r);
+
+/**
+ * seed_read_leave(r), seed_read_again(a, r, from, n, id, e):
+ * Let go of all places; go on with others, with the keys that are there, and
+ * the snapshot ${id}.  0, or -1 with ${e}: then they are left again.
+ */
+void seed_read_leave(struct seed_read *r);
+int seed_read_again(const struct args *a, struct seed_read *r, const char *const *from, size_t n, const uint8_t id[ID_LEN],
+    struct err *e);
 
 /**
  * seed_read_path(r, given, e):

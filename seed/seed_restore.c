@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/human.h"
 #include "common/base/io.h"
@@ -9,23 +10,11 @@
 #include "common/base/out.h"
 #include "common/base/text.h"
 #include "common/flow/job.h"
-#include "common/flow/restore.h"
 #include "common/flow/state.h"
 #include "common/walk/owner.h"
 #include "seed/seed_commands.h"
-#include "seed/seed_read.h"
+#include "seed/seed_restoring.h"
 #include "seed/seed_state.h"
-
-struct restoring {
-	struct seed_read read;
-	struct restore_options o;
-	const char *overwrite;
-	int in_place, by_name;
-	uint64_t jobs;
-	char *root;
-	char **only;
-	struct job *job;	/* NULL: there is no state, or it cannot be written */
-};
 
 static void
 item_told(void *arg, struct fmt_view path, const struct err *why)
@@ -58,9 +47,25 @@ overwrite_parse(struct restoring *g, struct err *e)
 	return g->o.overwrite >= 0 ? 0 : err_set(e, ERR_USAGE, "--overwrite is never, if-different or always");
 }
 
+/* Names of the disks that will be asked for. */
+static void
+disks_print(const struct restoring *g)
+{
+	struct buf b;
+
+	buf_init(&b);
+	for (size_t i = 0; i < g->disks.n; i++)
+		if (!g->disks.disk[i].here && g->disks.disk[i].done == RESTORE_DISK_NEW)
+			buf_print(&b, "%s%s", b.len > 0 ? ", " : "", g->disks.disk[i].name);
+	buf_u8(&b, 0);
+	if (b.len > 1 && buf_check(&b, NULL) == 0)
+		out_text("still away  %s: asked for when needed\n", (const char *)b.p);
+	buf_release(&b);
+}
+
 /* Before the first byte: what, and where from. */
 static int
-plan_print(struct restoring *g, struct err *e)
+plan_print(struct restoring *g, const struct args *a, struct err *e)
 {
 	struct source *s = g->read.s.source;
 	const struct envelope *env = &g->read.snap->env;
@@ -73,6 +78,12 @@ plan_print(struct restoring *g, struct err *e)
 		return err_set(e, ERR_MEMORY, "no memory");
 	err_clear(&own);
 	known = restore_plan(s, g->read.snap, bytes, &missing, &own) == 0;
+	if (restoring_disks(g, a, known ? missing : 0, e) != 0) {
+		free(bytes);
+		return -1;
+	}
+	s = g->read.s.source;
+	env = &g->read.snap->env;
 	out_text("snapshot    %s, number %llu, of %s, set %s\n", snapshot_short(id, env->snapshot_id),
 	    (unsigned long long)env->seq, human_date(date, env->begin_ns / 1000000000), env->set_name);
 	for (size_t i = 0; i < source_containers(s); i++) {
@@ -82,7 +93,9 @@ plan_print(struct restoring *g, struct err *e)
 		else
 			out_text("from        %s\n", source_container(s, i)->name);
 	}
-	if (missing > 0)
+	if (g->follow)
+		disks_print(g);
+	else if (missing > 0)
 		say_warn("%s chunks of this snapshot are in none of these places; each file that needs one is named. "
 		    "Give the disks of earlier images, or a vault that has them, with --from", human_count(n, missing));
 	free(bytes);
@@ -214,17 +227,19 @@ restore_opened(struct restoring *g, struct args *a, struct err *e)
 	int64_t begin = io_mono_ns();
 	int rc;
 
-	if (paths_resolve(g, a, e) != 0 || plan_print(g, e) != 0)
+	if (paths_resolve(g, a, e) != 0)
 		return -1;
 	g->o.source = g->read.s.source;
 	g->o.keys = g->read.s.keys;
 	g->o.snap = g->read.snap;
 	g->o.tell = item_told;
 	g->o.arg = g;
+	if (plan_print(g, a, e) != 0)
+		return -1;
 	if (g->by_name && (g->o.by_name = owner_names_new()) == NULL)
 		return err_set(e, ERR_MEMORY, "no memory");
 	job_begin(g, a);
-	if ((rc = restore_run(&g->o, &r, e)) != 0) {
+	if ((rc = restoring_run(g, a, &r, e)) != 0) {
 		if (e->code == ERR_INTERRUPTED)
 			(void)err_next(e, "The same command goes on: what is there already is not written again.");
 	} else {
@@ -237,13 +252,15 @@ restore_opened(struct restoring *g, struct args *a, struct err *e)
 int
 seed_restore(struct args *a, struct err *e)
 {
-	struct restoring g = { 0 };
+	struct restoring g = { .keep = { .fd = -1 } };
+	char *name;
 	const struct opt opts[] = {
 		SEED_READ_OPTS(&g.read),
 		{ "to", 0, OPT_STR, &g.o.to, "DIR", "the directory to restore into" },
 		{ "in-place", 0, OPT_FLAG, &g.in_place, NULL, "restore to where it came from" },
 		{ "overwrite", 0, OPT_STR, &g.overwrite, "WHEN", "never, if-different or always; needed where DIR is not empty" },
 		{ "owners-by-name", 0, OPT_FLAG, &g.by_name, NULL, "owners by their names where they are known here" },
+		{ "no-more-disks", 0, OPT_FLAG, &g.no_more_disks, NULL, "ask for no disk: bring back what those given have" },
 		{ "jobs", 0, OPT_NUMBER, &g.jobs, "N", "threads; one a processor if not given" },
 		{ 0 },
 	};
@@ -259,14 +276,25 @@ seed_restore(struct args *a, struct err *e)
 		return err_set(e, ERR_USAGE, "say with --to where to restore, or --in-place");
 	g.o.workers = g.jobs > 256 ? 256 : (unsigned)g.jobs;
 	g.o.dry_run = a->dry_run;
-	if (seed_read_open(a, &g.read, a->operands[0], e) != 0)
+	if ((name = restoring_name(&g, a->operands[0], e)) == NULL)
 		return -1;
+	(void)snprintf(g.kept, sizeof(g.kept), "%s/" RESTORE_KEEP_NAME, g.o.to);
+	g.read.kept = g.keep.fd != -1 ? g.kept : NULL;
+	rc = seed_read_open(a, &g.read, name, e);
+	free(name);
+	if (rc != 0) {
+		restore_keep_close(&g.keep);
+		return e->code != ERR_NO_SNAPSHOT ? -1 :
+		    err_next(e, "see samara-seed snapshots; it stands on the last disk of its image: begin with that one");
+	}
 	rc = restore_opened(&g, a, e);
 	for (size_t i = 0; g.only != NULL && i < g.o.nonly; i++)
 		free(g.only[i]);
 	free(g.only);
 	free(g.root);
 	owner_names_free(g.o.by_name);
+	restore_disks_release(&g.disks);
+	restore_keep_close(&g.keep);
 	seed_read_close(&g.read);
 	return rc;
 }
