@@ -197,7 +197,8 @@ END
 
 loop_end() {
 	for loop_word in $loop_mounts; do
-		! mountpoint -q "$loop_word" 2>/dev/null || umount "$loop_word" 2>/dev/null || umount -l "$loop_word" 2>/dev/null || true
+		# Where the driver is dead nothing can be asked of it.
+		umount "$loop_word" 2>/dev/null || umount -l "$loop_word" 2>/dev/null || true
 	done
 	for loop_word in $loop_slow; do
 		loop_slow_end "$loop_word"
