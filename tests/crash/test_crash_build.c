@@ -209,6 +209,7 @@ tape_and_try(struct world *w, unsigned bugs, uint64_t n, bool stop_at_first)
 			    cut > 0 ? tape_describe(t, cut - 1, what, sizeof(what)) : "start", (unsigned long long)seed, e.msg);
 	}
 	(void)io_use(before);
+	print_message("%llu operations, %llu states\n", (unsigned long long)promised, (unsigned long long)n);
 	tape_free(t);
 	return bad;
 }

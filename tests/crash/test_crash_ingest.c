@@ -347,6 +347,7 @@ tape_and_try(struct site *s, const struct scene *k, unsigned bugs, uint64_t n, i
 			    cut > 0 ? tape_describe(t, cut - 1, what, sizeof(what)) : "start", (unsigned long long)seed, e.msg);
 	}
 	(void)io_use(before);
+	print_message("%llu operations, %llu states\n", (unsigned long long)promised, (unsigned long long)n);
 	tape_free(t);
 	return bad;
 }

@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""reliability.py BUILD-DIR [--only ROW]... [--states N] [--faults N] [--flips N|all] [--tears N]
+reliability.py --check
+
+Runs what tests/ has against faults, with the programs of a release build, reads
+the figures that they print, and puts them into the table of
+docs/reliability.md, between its two marker lines.  A row whose figure is not
+met fails, and so does the whole; the rows that were not run keep what they say.
+
+--check runs nothing: every row is in the table, with a figure that is enough.
+"""
+import argparse
+import datetime
+import os
+import re
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PAGE = os.path.join(TOP, "docs", "reliability.md")
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+HEAD = "| what | at least | more by option | what must hold | last run |\n|---|---:|---|---|---|\n"
+
+
+def states(said):
+    """Crash states of the tests that look for faults, not of those that look whether faults are found."""
+    total, name = 0, ""
+    for line in said.split("\n"):
+        run = re.match(r"\[ RUN      \] (\w+)", line)
+        if run:
+            name = run.group(1)
+        found = re.search(r"operations, (\d+) states", line)
+        if found and name.startswith("every_power_cut"):
+            total += int(found.group(1))
+    return total
+
+
+def calls(said):
+    return sum(int(n) for n in re.findall(r": (\d+) of \d+ calls", said))
+
+
+def figure(word):
+    def read(said):
+        found = re.search(r"^figures: .*?\b%s (\d+)" % word, said, re.M)
+        return int(found.group(1)) if found else 0
+    return read
+
+
+def systems(said):
+    found = re.search(r"there and back on:(.*)", said)
+    return len(found.group(1).split()) if found else 0
+
+
+class Row:
+    def __init__(self, name, what, floor, option, holds, program, count, unit, env=None, given=None):
+        self.name, self.what, self.floor, self.option, self.holds = name, what, floor, option, holds
+        self.program, self.count, self.unit, self.env, self.given = program, count, unit, env, given
+
+    def run(self, build, choice):
+        value = (getattr(choice, self.given, None) or self.env[1]) if self.env else None
+        if self.program.endswith(".sh"):
+            argv = ["sh", os.path.join(TOP, "tests/with-tools.sh"), build, os.path.join(TOP, self.program)]
+            argv += [value] if value else []
+            env = dict(os.environ)
+        else:
+            argv = [os.path.join(build, "tests", self.program)]
+            env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="STDOUT", **({self.env[0]: value} if value else {}))
+        p = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return p.returncode, p.stdout.decode("utf-8", "backslashreplace")
+
+
+SAME = "the next run goes on and ends in the same bytes; what was said to be durable is"
+WORDS = "an error in words or a named item, no descriptor left open, and the same command again ends whole"
+ROWS = (
+    Row("crash-build", "power cuts during a build and an increment", 4000, "`--states 1000000`", SAME,
+        "test_crash_build", states, "states", ("SAMARA_CRASH_STATES", "3000"), "states"),
+    Row("crash-ingest", "power cuts during ingest, with repacking, rebuild and creation of a vault", 3600, "`--states 1000000`", SAME,
+        "test_crash_ingest", states, "states", ("SAMARA_CRASH_STATES", "1600"), "states"),
+    Row("crash-vault", "the same with whole images, an increment, and power that fails again while it is put right", 2400,
+        "`--states 1000000`", SAME + "; a rebuild of the catalog agrees",
+        "test_crash_vault", states, "states", ("SAMARA_CRASH_STATES", "2400"), "states"),
+    Row("fault-build", "calls of a build that fail: EIO, ENOSPC, EMFILE, short", 300, "`--faults 1000000`: each call", WORDS,
+        "test_fault_build", calls, "calls", ("SAMARA_FAULTS", "60"), "faults"),
+    Row("fault-disks", "calls of builds over two disks that fail", 100, "`--faults 1000000`: each call", WORDS,
+        "test_fault_disks", calls, "calls", ("SAMARA_FAULTS", "8"), "faults"),
+    Row("fault-ingest", "calls of ingest, receive, repair and rebuild that fail", 100, "`--faults 1000000`: each call", WORDS,
+        "test_fault_ingest", calls, "calls", ("SAMARA_FAULTS", "8"), "faults"),
+    Row("tears", "disks torn away at random moments of builds and ingests: device, file system, FUSE driver", 5, "`--tears 50`",
+        "the disk put in again: resumed or ingested once more, it verifies with the key and what is restored is equal",
+        "tests/journey/torn_away.sh", figure("tears"), "tears", ("TEARS", "5"), "tears"),
+    Row("disks", "real file systems; slow, full, write-protected, fake and pulled disks", 1, "",
+        "there and back on each; a disk that lies or is gone is never released",
+        "tests/journey/real_disks.sh", systems, "file systems"),
+    Row("flips", "a wrong bit in an image of 1 MiB, README.txt excepted", 2000, "`--flips all`: in each byte",
+        "verify finds every one; no wrong byte is restored, and all come where it says that nothing is lost",
+        "test_flips", figure("found"), "of as many found", ("SAMARA_FLIPS", "20000"), "flips"),
+    Row("hostile", "disks and announcements that somebody has meddled with", 500, "",
+        "refused or harmless; nothing of another party in the vault, no wrong byte restored",
+        "tests/journey/hostile_disk.sh", figure("hostile"), "disks"),
+)
+
+
+def page_read():
+    with open(PAGE, encoding="utf-8") as f:
+        text = f.read()
+    head, rest = text.split(BEGIN)
+    table, tail = rest.split(END)
+    last = {}
+    for line in table.strip().split("\n")[2:]:
+        cells = [c.strip() for c in line.strip("|").split("|")]
+        last[cells[0]] = cells[-1]
+    return head, last, tail
+
+
+def page_write(head, last, tail):
+    rows = "".join("| %s | %s | %s | %s | %s |\n" % (r.what, format(r.floor, ","), r.option or "–", r.holds, last.get(r.what, "–"))
+                   for r in ROWS)
+    with open(PAGE, "w", encoding="utf-8") as f:
+        f.write(head + BEGIN + "\n" + HEAD + rows + END + tail)
+
+
+def check():
+    bad = 0
+    _, last, _ = page_read()
+    for r in ROWS:
+        found = re.match(r"([0-9,]+) ", last.get(r.what, ""))
+        n = int(found.group(1).replace(",", "")) if found else 0
+        if n < r.floor:
+            print("%s: %s: the table says %d, and it must be %d" % (r.name, r.what, n, r.floor))
+            bad = 1
+    for gone in set(last) - {r.what for r in ROWS}:
+        print("the table has a row that no test fills: " + gone)
+        bad = 1
+    print("%d rows" % len(ROWS))
+    return bad
+
+
+def main():
+    a = argparse.ArgumentParser(usage=__doc__)
+    a.add_argument("build", nargs="?")
+    a.add_argument("--check", action="store_true")
+    a.add_argument("--only", action="append", choices=[r.name for r in ROWS])
+    for option in "states", "faults", "flips", "tears":
+        a.add_argument("--" + option)
+    choice = a.parse_args()
+    if choice.check:
+        return check()
+    if choice.build is None:
+        a.error("which build?")
+    commit = subprocess.run(["git", "-C", TOP, "rev-parse", "--short", "HEAD"], stdout=subprocess.PIPE, check=False).stdout.decode().strip()
+    failed = []
+    for r in ROWS:
+        if choice.only and r.name not in choice.only:
+            continue
+        rc, said = r.run(os.path.abspath(choice.build), choice)
+        if rc == 77:
+            print("%-13s skipped: %s" % (r.name, said.strip().split("\n")[-1]), flush=True)
+            continue
+        n = r.count(said)
+        ok = rc == 0 and n >= r.floor
+        print("%-13s %s: %s %s" % (r.name, "ok" if ok else "FAILED (exit %d)" % rc, format(n, ","), r.unit), flush=True)
+        if not ok:
+            failed.append(r.name)
+            print("    " + "\n    ".join(said.strip().split("\n")[-20:]))
+            continue
+        head, last, tail = page_read()
+        last[r.what] = "%s %s, %s, %s" % (format(n, ","), r.unit, datetime.date.today().isoformat(), commit)
+        page_write(head, last, tail)
+    return 1 if failed else 0
+
+
+sys.exit(main())
