@@ -170,7 +170,9 @@ image_new(struct build *b, struct err *e)
 	snprintf(path, sizeof(path), "images/%s", lower);
 	if (dir_make(b->s->fd, path, 0700, e) != 0 || (fd = dir_open(b->s->fd, path, e)) == -1)
 		goto out;
-	if ((b->j = journal_create(fd, "journal", JOURNAL_BEGIN, begin.p, begin.len, e)) == NULL ||
+	/* With its journal the image is begun, and goes on from what stands beside it. */
+	if ((b->o->missing != NULL && topup_begin(b, fd, e) != 0) ||
+	    (b->j = journal_create(fd, "journal", JOURNAL_BEGIN, begin.p, begin.len, e)) == NULL ||
 	    options_put(b, PARITY_DEFAULT, e) != 0)
 		goto out;
 	rc = (b->im = image_state_load(b->s, lower, NULL, NULL, e)) == NULL ? -1 : 0;
@@ -310,7 +312,7 @@ seen_open(struct build *b, struct err *e)
 /* --- packs that were published but are not in the journal (a power cut between the two) --- */
 
 static int
-pack_adopt(struct build *b, const struct build_disk *bd, uint32_t number, uint8_t *bytes, size_t len, struct err *e)
+pack_adopt(struct build *b, struct build_disk *bd, uint32_t number, uint8_t *bytes, size_t len, struct err *e)
 {
 	struct pack_view v;
 	struct fmt_view parts[2];
@@ -327,12 +329,13 @@ pack_adopt(struct build *b, const struct build_disk *bd, uint32_t number, uint8_
 	parts[1] = view_of(bytes + len - PACK_FOOT_LEN - table_len, table_len + PACK_FOOT_LEN);
 	if (journal_add(b->j, JOURNAL_PACK, parts, 2, e) != 0)
 		return -1;
+	build_disk_carries(bd, (uint32_t)len, (uint32_t)table_len);
 	return held_table(b, bd->number, number, (uint32_t)len, &v.table, NULL, 0, NULL, e);
 }
 
 /* 1 the pack ${number} was there and is in the journal now, 0 it is not there, -1. */
 static int
-pack_look(struct build *b, const struct build_disk *bd, uint32_t number, struct err *e)
+pack_look(struct build *b, struct build_disk *bd, uint32_t number, struct err *e)
 {
 	char name[IMAGE_NAME_MAX], dir[IMAGE_NAME_MAX];
 	uint8_t *bytes;
@@ -357,7 +360,7 @@ pack_look(struct build *b, const struct build_disk *bd, uint32_t number, struct 
  * file systems keep the order of renames.
  */
 static int
-disk_adopt(struct build *b, const struct image_disk *d, const struct build_disk *bd, struct err *e)
+disk_adopt(struct build *b, const struct image_disk *d, struct build_disk *bd, struct err *e)
 {
 	bool any = false;
 	int got;
@@ -373,7 +376,7 @@ disk_adopt(struct build *b, const struct image_disk *d, const struct build_disk 
 static int
 packs_adopt(struct build *b, struct err *e)
 {
-	const struct build_disk *bd;
+	struct build_disk *bd;
 	const struct image_disk *d;
 
 	for (size_t i = 0; i < b->im->ndisks; i++) {
@@ -437,7 +440,7 @@ image_open(struct build *b, struct err *e)
 	for (unsigned i = 0; i < b->disks.n; i++)
 		if (dir_make(b->disks.at[i]->target.fd, IMAGE_TOP, 0755, e) != 0)
 			return err_during(e, "disk %s", b->disks.at[i]->target.path);
-	if (image_new(b, e) != 0 || (topup_is(b) && topup_begin(b, e) != 0))
+	if (image_new(b, e) != 0)
 		return -1;
 	return rows_split(b->im->begin.paths, &b->paths, &b->npaths, e);
 }

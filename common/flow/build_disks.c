@@ -131,6 +131,15 @@ label_foreign(struct build_disk *bd, const uint8_t *bytes, size_t len, struct er
 }
 
 /* The room that closing takes depends on what the disk carries. */
+void
+build_disk_carries(struct build_disk *bd, uint32_t file_len, uint32_t table_len)
+{
+	bd->packs++;
+	bd->index_bytes += INDEX_ROW_HEAD_LEN + (uint64_t)table_len + PACK_FOOT_LEN;
+	if (file_len > bd->longest)
+		bd->longest = file_len;
+}
+
 static int
 disk_weigh(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
     uint32_t table_len, const uint8_t *foot, struct err *e)
@@ -138,12 +147,8 @@ disk_weigh(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const s
 	struct build_disk *bd = arg;
 
 	(void)number, (void)t, (void)table, (void)foot, (void)e;
-	if (disk != bd->number)
-		return 0;
-	bd->packs++;
-	bd->index_bytes += INDEX_ROW_HEAD_LEN + (uint64_t)table_len + PACK_FOOT_LEN;
-	if (file_len > bd->longest)
-		bd->longest = file_len;
+	if (disk == bd->number)
+		build_disk_carries(bd, file_len, table_len);
 	return 0;
 }
 

@@ -103,6 +103,8 @@ int build_disk_needed(struct build *b, struct err *e, const char *fmt, ...) __at
 
 /* Open what a person calls a disk, and add it to those at hand; NULL with ${e}. */
 struct build_disk *build_disk_open(struct build *b, const char *path, struct err *e);
+/* A pack of that length is on it. */
+void build_disk_carries(struct build_disk *bd, uint32_t file_len, uint32_t table_len);
 /* Let go of everything on it, and unmount it where we mounted it. */
 void build_disk_let_go(struct build_disk *bd);
 /* A disk that nothing of this image is on yet, for the caller alone; NULL if there is none. */

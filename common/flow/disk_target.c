@@ -199,6 +199,7 @@ disk_begin(const struct disk_target *t, struct state *s, const char *name, const
 		io->close(fd);
 		return err_during(e, "disk %s", t->path);
 	}
+	(void)image_sweep(fd);	/* it may have been begun before, and cut off with its first packs half written */
 	return fd;
 }
 

@@ -139,9 +139,10 @@ list_copy(int fromfd, const char *path, int dirfd, const char *name, struct err 
 }
 
 int
-topup_begin(struct build *b, struct err *e)
+topup_begin(const struct build *b, int imagefd, struct err *e)
 {
-	return list_copy(AT_FDCWD, b->o->missing, b->im->fd, GAPS, e);
+	(void)io->unlinkat(imagefd, GAPS, 0);	/* of an image that never got its journal */
+	return list_copy(AT_FDCWD, b->o->missing, imagefd, GAPS, e);
 }
 
 /* --- chunks onto the disk --- */

@@ -22,8 +22,8 @@ int topup_given_load(struct build *b, struct err *e);
 /* The gap list that was named: this vault's, for this machine, whole.  0 or -1 with ${e}, before anything is begun. */
 int topup_check(struct build *b, struct err *e);
 
-/* Keep the list beside the journal of the new image. */
-int topup_begin(struct build *b, struct err *e);
+/* Keep the list in the directory ${imagefd} of a new image, before it has its journal. */
+int topup_begin(const struct build *b, int imagefd, struct err *e);
 
 /**
  * topup_read(b, e):

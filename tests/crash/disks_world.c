@@ -36,6 +36,26 @@ no_fsync(int fd)
 	return 0;
 }
 
+/* Nothing passes by the cache: that would only take time. */
+static int
+cached_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	return io_real()->open(dirfd, path, flags & ~O_DIRECT, mode);
+}
+
+static int
+no_direct(int fd, int cmd, int arg)
+{
+	return io_real()->fcntl_int(fd, cmd, cmd == F_SETFL ? arg & ~O_DIRECT : arg);
+}
+
+static int
+no_fadvise(int fd, off_t at, off_t len, int advice)
+{
+	(void)fd, (void)at, (void)len, (void)advice;
+	return 0;
+}
+
 /* Packs of any image below the top of a disk, published or not. */
 static unsigned
 packs_below(const char *disk)
@@ -144,12 +164,14 @@ gaps_make(const struct disks_world *w)
 	(void)close(root);
 }
 
-/* The one image that the state has besides ${not}, in lower case. */
+/* The image that the state has besides ${not}, in lower case; one that is sealed before any other. */
 static void
 image_name(const char *at, const char *not, char out[8])
 {
 	char path[160], **names;
+	struct image_state *im;
 	struct state *s;
+	bool sealed = false;
 	struct err e;
 	size_t n;
 
@@ -159,9 +181,14 @@ image_name(const char *at, const char *not, char out[8])
 	if ((s = state_open(path, &e)) == NULL)
 		return;
 	if (state_images(s, &names, &n, &e) == 0) {
-		for (size_t i = 0; i < n; i++)
-			if (not == NULL || strcmp(names[i], not) != 0)
-				(void)snprintf(out, 8, "%.7s", names[i]);
+		for (size_t i = 0; i < n; i++) {
+			if (sealed || (not != NULL && strcmp(names[i], not) == 0) ||
+			    (im = image_state_load(s, names[i], NULL, NULL, &e)) == NULL)
+				continue;
+			sealed = im->sealed;
+			(void)snprintf(out, 8, "%.7s", names[i]);
+			image_state_free(im);
+		}
 		dir_list_free(names, n);
 	}
 	state_free(s);
@@ -178,6 +205,9 @@ disks_world_make(struct disks_world *w)
 	ops = *io_real();
 	ops.fsync = no_fsync;
 	ops.fstatfs = small_fstatfs;
+	ops.open = cached_open;
+	ops.fcntl_int = no_direct;
+	ops.fadvise = no_fadvise;
 	(void)io_use(&ops);
 	machine_maker_start(&w->m);
 	(void)snprintf(w->src, sizeof(w->src), "%s/src", w->m.root);
@@ -369,11 +399,11 @@ disks_good(const struct disks_world *w, enum disks_deed deed, const char *at, st
 	(void)snprintf(state, sizeof(state), "%.140s/state", at);
 	/* A top-up must stand for all that the image's own disks had. */
 	for (unsigned i = deed == DISKS_TOPUP ? 3 : 1; i <= DISKS; i++) {
-		char top[192];
+		char image[192];
 
 		disk_path(at, i, disk[n]);
-		(void)snprintf(top, sizeof(top), "%s/samara", disk[n]);
-		if (stat(top, &st) == 0) {
+		(void)snprintf(image, sizeof(image), "%s/samara/%.7s/stmt", disk[n], name);
+		if (stat(image, &st) == 0) {
 			places[n] = disk[n];
 			n++;
 		}
