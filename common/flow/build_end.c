@@ -141,6 +141,28 @@ all_check(struct build *b, struct err *e)
 	return disk_away(b, away->label.disk, "read back", e);
 }
 
+/* Disks that were begun and are not at hand, and that nothing was written on: nobody needs them. */
+static int
+empty_drop(struct build *b, struct err *e)
+{
+	const struct image_disk *d;
+	uint8_t pair[8];
+	bool any = false;
+
+	for (size_t i = 0; i < b->im->ndisks; i++) {
+		d = &b->im->disks[i];
+		if (d->gone || d->packs > 0 || d->statement.disk != 0 || build_disk_at(b, d->label.disk) != NULL)
+			continue;
+		le32_put(pair, d->label.disk);
+		le32_put(pair + 4, 0);
+		if (custody_add(b->s, b->im, -1, CUSTODY_OVERRIDE, d->label.disk, "nothing was written on it; it is left out", e) != 0 ||
+		    journal_put(b->j, JOURNAL_REPLACED, pair, sizeof(pair), e) != 0)
+			return -1;
+		any = true;
+	}
+	return any && (journal_sync(b->j, e) != 0 || build_reload(b, e) != 0) ? -1 : 0;
+}
+
 int
 build_disks_finish(struct build *b, struct err *e)
 {
@@ -149,7 +171,7 @@ build_disks_finish(struct build *b, struct err *e)
 		return -1;
 	if (image_disks_done(b->im) && snapshot_is_out(b->im))
 		return 0;
-	if (snapshot_close(b, e) != 0 || all_close(b, e) != 0)
+	if (empty_drop(b, e) != 0 || snapshot_close(b, e) != 0 || all_close(b, e) != 0)
 		return -1;
 	return all_check(b, e);
 }

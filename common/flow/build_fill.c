@@ -281,6 +281,27 @@ check_alone(struct build_disk *bd, struct err *e)
 	return disk_check_full(bd, bd->b->workers, e);
 }
 
+/* Not one pack and its closing fit on the disk: it is left out, and its number goes to the next. */
+static int
+disk_skip(struct build_disk *bd, struct sink_disk *d, int last, struct err *e)
+{
+	static const char why[] = "there is no room on %s for a single pack and what closing it takes (or no inode: a small disk is "
+	    "formatted without -T largefile4)";
+	struct build *b = bd->b;
+	struct build_disk *next = build_disk_fresh(b);
+
+	if (next == NULL && last)
+		return build_disk_needed(b, e, why, bd->target.path);
+	say_warn(why, bd->target.path);
+	build_disk_let_go(bd);
+	if (next == NULL)
+		return 1;
+	if (build_disk_begin(b, next, 0, e) != 0)
+		return -1;
+	writer_fill(d, next, 0);
+	return 0;
+}
+
 /* The disk is full: closed here, read back beside the next one or before it is asked for. */
 static int
 disk_full(void *arg, struct sink_disk *d, int last, struct err *e)
@@ -290,10 +311,8 @@ disk_full(void *arg, struct sink_disk *d, int last, struct err *e)
 	struct image_state *im;
 	int rc = -1;
 
-	if (bd->packs == 0) {
-		build_disk_needed(b, e, "there is no room on %s for a single pack and what closing it takes (or no inode: a small disk is formatted without -T largefile4)", bd->target.path);
-		return -1;
-	}
+	if (d->next_pack == 0)
+		return disk_skip(bd, d, last, e);
 	if ((im = image_state_load(b->s, b->im->name, NULL, NULL, e)) != NULL)
 		rc = build_close_disk(b, im, bd, false, e);
 	image_state_free(im);

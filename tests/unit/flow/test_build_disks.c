@@ -354,15 +354,50 @@ a_build_goes_on_with_fewer_disks_and_asks_for_the_others_at_the_end(void **state
 	(void)state;
 	world_start();
 	many_files();
-	w.b.o.spread = true;
 	w.stop_at = "f25";
-	built("012", -1);
-	resume();
 	built("0", -1);
+	resume();
+	built("1", -1);
 	assert_int_equal(w.b.e.code, ERR_DISK_NEEDED);
 	assert_true(strstr(w.b.e.next, "--replace") != NULL);
-	built("012", 0);
-	is_whole_from("012");
+	built("01", 0);
+	is_whole_from("01");
+	world_end();
+}
+
+static void
+a_disk_that_was_begun_and_never_written_is_not_asked_for(void **state)
+{
+	(void)state;
+	world_start();
+	many_files();
+	w.b.o.spread = true;
+	w.b.o.workers = 1;
+	w.stop_at = "f00";
+	built("01", -1);
+	resume();
+	built("0", 0);
+	assert_int_equal(w.b.r.disks, 1);
+	is_whole_from("0");
+	world_end();
+}
+
+static void
+a_disk_without_room_for_a_pack_is_left_out(void **state)
+{
+	(void)state;
+	world_start();
+	many_files();
+	w.size[0] = w.size[2] = 8 * MIB;
+	w.size[1] = 24 * MIB;
+	built("0123", 0);
+	assert_int_equal(w.b.r.disks, 2);
+	is_whole_from("13");
+	w.b.o.full = w.b.o.spread = true;
+	w.size[1] = 8 * MIB;
+	built("0124", 0);
+	assert_int_equal(w.b.r.disks, 1);
+	is_whole_from("4");
 	world_end();
 }
 
@@ -594,6 +629,8 @@ main(void)
 		cmocka_unit_test(with_parity_too),
 		cmocka_unit_test(disks_at_once_are_each_filled),
 		cmocka_unit_test(a_build_goes_on_with_fewer_disks_and_asks_for_the_others_at_the_end),
+		cmocka_unit_test(a_disk_that_was_begun_and_never_written_is_not_asked_for),
+		cmocka_unit_test(a_disk_without_room_for_a_pack_is_left_out),
 		cmocka_unit_test(what_was_not_read_back_is_said_to_be_so),
 		cmocka_unit_test(a_disk_that_gives_back_something_else_is_named_and_can_be_replaced),
 		cmocka_unit_test(a_disk_is_replaced_before_the_seal_and_nothing_is_lost),
