@@ -152,9 +152,11 @@ disk_done(void *arg, const struct build_disk_report *d)
 	struct out *o;
 
 	(void)arg;
-	out_text("%s  %s%s, %s. Write \"%s\" on it; you can remove it.\n", d->name, d->full ? "full, " : "",
-	    human_size(size, d->bytes), d->read_back ? "read back without error" : "not read back from the medium", d->name);
+	out_text("%s  %s%s, %s. Write \"%s\" on it; %s.\n", d->name, d->full ? "full, " : "",
+	    human_size(size, d->bytes), d->read_back ? "read back without error" : "not read back from the medium", d->name,
+	    d->mounted ? "it is still mounted: unmount it before you remove it" : "you can remove it");
 	o = out_object("disk");
+	out_bool(o, "mounted", d->mounted);
 	out_str(o, "disk", d->name);
 	out_bool(o, "full", d->full);
 	out_u64(o, "bytes", d->bytes);

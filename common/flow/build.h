@@ -48,6 +48,7 @@ struct build_disk_report {
 	uint32_t packs;
 	bool full;			/* others follow; else the image is sealed */
 	bool read_back;			/* from the medium */
+	bool mounted;			/* by this job, and it cannot be unmounted */
 };
 
 /* A build as the command line has it. */

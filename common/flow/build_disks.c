@@ -66,7 +66,7 @@ build_disk_let_go(struct build_disk *bd)
 	if (bd->imagefd != -1)
 		io->close(bd->imagefd);
 	bd->imagefd = -1;
-	disk_target_close(&bd->target);
+	bd->mounted = disk_target_close(&bd->target) != 0;
 }
 
 static void

@@ -38,6 +38,7 @@ struct build_disk {
 	bool checking, joined;
 	bool counted;			/* the progress line is about its being read back */
 	bool stays;			/* until the image is sealed */
+	bool mounted;			/* it was released, but could not be unmounted */
 	bool done;			/* read back, or excused, by this run */
 	int rc;
 	struct err err;

@@ -31,7 +31,7 @@ static void
 disk_tell(struct build_disk *bd, bool full)
 {
 	struct build *b = bd->b;
-	struct build_disk_report r = { .full = full, .read_back = bd->medium, .packs = bd->packs };
+	struct build_disk_report r = { .full = full, .read_back = bd->medium, .mounted = bd->mounted, .packs = bd->packs };
 	struct image_state *im;
 	const struct image_disk *d;
 	struct err e;

@@ -91,19 +91,21 @@ disk_target_open(const char *path, bool plain, int state_fd, const char *const *
 		goto fail;
 	return 0;
 fail:
-	disk_target_close(t);
+	(void)disk_target_close(t);
 	return -1;
 }
 
-void
+int
 disk_target_close(struct disk_target *t)
 {
 	struct err e;
+	int rc = 0;
 
 	err_clear(&e);
-	if (t->fd != -1 && disk_mount_close(&t->mount, &e) != 0)
+	if (t->fd != -1 && (rc = disk_mount_close(&t->mount, &e)) != 0)
 		say_warn("%s; %s", e.msg, e.next);
 	t->fd = -1;
+	return rc;
 }
 
 static void

@@ -37,7 +37,8 @@ struct disk_target {
  */
 int disk_target_open(const char *path, bool plain, int state_fd, const char *const *sources, size_t n,
     struct disk_target *t, struct err *e);
-void disk_target_close(struct disk_target *t);
+/* 0, or -1 where it was mounted here and cannot be unmounted: warned about; do not say that it can be removed. */
+int disk_target_close(struct disk_target *t);
 
 /* True if the disk has a directory samara/NAME already. */
 bool disk_has_image(const struct disk_target *t, const char *name);
