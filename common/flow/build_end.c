@@ -103,7 +103,8 @@ all_check(struct build *b, struct err *e)
 	struct build_disk *bd, *alone = NULL;
 	unsigned waiting = 0;
 	uint64_t bytes = 0;
-	const struct image_disk *d, *away = NULL;
+	uint32_t away = 0;
+	const struct image_disk *d;
 	int rc = 0;
 
 	for (size_t i = 0; i < b->im->ndisks; i++) {
@@ -119,7 +120,7 @@ all_check(struct build *b, struct err *e)
 			bytes += d->pack_bytes;
 			waiting++;
 		} else {
-			away = d;
+			away = d->label.disk;
 		}
 	}
 	if (waiting > 0)
@@ -136,9 +137,7 @@ all_check(struct build *b, struct err *e)
 	progress_end();
 	if (rc != 0 || build_reload(b, e) != 0)
 		return -1;
-	if (away == NULL)
-		return 0;
-	return disk_away(b, away->label.disk, "read back", e);
+	return away == 0 ? 0 : disk_away(b, away, "read back", e);
 }
 
 /* Disks that were begun and are not at hand, and that nothing was written on: nobody needs them. */

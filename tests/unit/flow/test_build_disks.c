@@ -96,7 +96,7 @@ static void
 pack_spoil(unsigned disk)
 {
 	char pattern[200];
-	uint8_t byte;
+	uint8_t byte = 0;
 	glob_t g;
 	int fd;
 
