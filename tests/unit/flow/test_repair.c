@@ -225,7 +225,7 @@ forged_parity_makes_no_wrong_pack(void **state)
 	/* And of what it makes of pack 4, whose factor is 1 / (10 xor 4). */
 	memset(shard, 0, sizeof(shard));
 	memcpy(shard, g.was[4], g.len[4]);
-	shard[200] ^= 10 ^ 4;
+	shard[200] ^= 0xA ^ 4;
 	le64_put(table + at + 4 * 8, checksum(shard, sizeof(shard)));
 	le64_put(table + summed, checksum(table, summed));
 	assert_int_equal(pwrite(fd, table, sizeof(table), 0), (ssize_t)sizeof(table));
