@@ -179,13 +179,13 @@ parity_number(uint32_t packs, uint32_t groups, uint32_t percent, uint32_t group)
 }
 
 uint64_t
-parity_room(uint32_t packs, uint32_t percent)
+parity_room(uint32_t packs, uint32_t longest, uint32_t percent)
 {
-	uint32_t groups = parity_groups(packs, percent), k, m;
+	uint32_t groups = parity_groups(packs, percent), rows = longest / PARITY_SHARD_LEN + 1, k, m;	/* a shard more at most */
 
 	if (groups == 0)
 		return 0;
 	k = parity_group_packs(packs, groups, 0);
 	m = parity_group_parity(k, percent);
-	return groups * m * parity_pack_len(k, m, PARITY_ROWS_MAX);
+	return (uint64_t)groups * m * parity_pack_len(k, m, rows);
 }

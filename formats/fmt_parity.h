@@ -81,7 +81,7 @@ uint32_t parity_group_packs(uint32_t packs, uint32_t groups, uint32_t group);	/*
 uint32_t parity_group_parity(uint32_t k, uint32_t percent);			/* m */
 /* The number of the first parity pack of ${group}; of ${groups}: how many there are on the disk. */
 uint32_t parity_number(uint32_t packs, uint32_t groups, uint32_t percent, uint32_t group);
-/* Bytes that parity of ${packs} packs takes at most. */
-uint64_t parity_room(uint32_t packs, uint32_t percent);
+/* Bytes that parity of ${packs} packs takes, the longest of which is ${longest} bytes. */
+uint64_t parity_room(uint32_t packs, uint32_t longest, uint32_t percent);
 
 #endif

@@ -1,11 +1,9 @@
 #include "common/flow/build_disks.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/buf.h"
 #include "common/base/file.h"
@@ -15,7 +13,6 @@
 #include "common/disk/image_dir.h"
 #include "common/disk/image_file.h"
 #include "common/flow/build_run.h"
-
 
 /* --- which disks are at hand --- */
 

@@ -12,6 +12,7 @@
 #include "common/disk/image_dir.h"
 #include "common/flow/build_run.h"
 #include "common/pack/pack_build.h"
+#include "formats/fmt_parity.h"
 
 #define CLOSING_SLACK	(UINT64_C(4) << 20)	/* label, keys, custody, statement, and what the file system keeps for itself */
 #define BTRFS_GROUPS	(UINT64_C(3) << 30)
@@ -140,20 +141,14 @@ build_checkers_join(struct build *b, struct err *e)
 
 /* --- while packs are written --- */
 
-/* Bytes that closing a disk takes which carries all it does and ${next} as well. */
 uint64_t
 build_closing_cost(const struct build_disk *bd, uint32_t packs, uint32_t longest, uint64_t index_bytes, uint64_t ids)
 {
-	unsigned percent = bd->b->im->options.parity;
-	uint64_t groups = (packs + 99u) / 100u, k, m, cost;
+	uint32_t percent = bd->b->im->options.parity, groups = parity_groups(packs, percent);
+	uint64_t files = (uint64_t)packs + (groups == 0 ? 0 : parity_number(packs, groups, percent, groups));
 
-	cost = 2 * index_bytes + 2 * ids * DIGEST_LEN + CLOSING_SLACK + (uint64_t)packs * PACK_SLACK;
-	if (percent > 0 && packs > 0) {
-		k = (packs + groups - 1) / groups;
-		m = (k * percent + 99) / 100;
-		cost += groups * m * ((uint64_t)longest + longest / 16 + (128u << 10));
-	}
-	return cost;
+	return 2 * index_bytes + 2 * ids * DIGEST_LEN + parity_room(packs, longest, percent) + CLOSING_SLACK +
+	    files * PACK_SLACK;
 }
 
 int
@@ -221,9 +216,7 @@ disk_room(void *arg, const struct sink_disk *d, const struct pack_info *next, st
 	need = next->len + build_closing_cost(bd, bd->packs + 1, longest, bd->index_bytes + row, ids) + b->im->options.reserve;
 	if (have < need)
 		return 1;
-	bd->packs++;
-	bd->index_bytes += row;
-	bd->longest = longest;
+	build_disk_carries(bd, next->len, next->table_len);
 	atomic_fetch_add(&b->disks.ids, next->count);
 	room_tell(b, have - need);
 	return 0;

@@ -368,6 +368,10 @@ a_build_goes_on_with_fewer_disks_and_asks_for_the_others_at_the_end(void **state
 static void
 a_disk_that_was_begun_and_never_written_is_not_asked_for(void **state)
 {
+	const char *written;
+	char pattern[200];
+	glob_t g;
+
 	(void)state;
 	world_start();
 	many_files();
@@ -375,10 +379,14 @@ a_disk_that_was_begun_and_never_written_is_not_asked_for(void **state)
 	w.b.o.workers = 1;
 	w.stop_at = "f00";
 	built("01", -1);
+	/* The one pack there is went to whichever was asked first. */
+	snprintf(pattern, sizeof(pattern), "%s/samara/*/packs/*/*.pk", w.path[0]);
+	written = glob(pattern, 0, NULL, &g) == 0 ? "0" : "1";
+	globfree(&g);
 	resume();
-	built("0", 0);
+	built(written, 0);
 	assert_int_equal(w.b.r.disks, 1);
-	is_whole_from("0");
+	is_whole_from(written);
 	world_end();
 }
 

@@ -170,7 +170,7 @@ every_pack_is_in_one_group_and_every_parity_pack_has_its_number(void **state)
 	(void)state;
 	assert_int_equal(parity_groups(1000, 0), 0);
 	assert_int_equal(parity_groups(0, 5), 0);
-	assert_int_equal(parity_room(1000, 0), 0);
+	assert_int_equal(parity_room(1000, PACK_LEN_MAX, 0), 0);
 	for (size_t c = 0; c < 4; c++) {
 		for (uint32_t n = 1; n < 1200; n += n < 220 ? 1 : 37) {
 			uint32_t groups = parity_groups(n, percents[c]), packs = 0, next = 0;
@@ -190,7 +190,7 @@ every_pack_is_in_one_group_and_every_parity_pack_has_its_number(void **state)
 			}
 			assert_int_equal(packs, n);
 			assert_int_equal(parity_number(n, groups, percents[c], groups), next);
-			assert_true(parity_room(n, percents[c]) >= next * (uint64_t)PACK_LEN_MAX);
+			assert_true(parity_room(n, PACK_LEN_MAX, percents[c]) >= next * (uint64_t)PACK_LEN_MAX);
 		}
 	}
 }
