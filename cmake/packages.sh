@@ -21,6 +21,9 @@ build	libisal-dev		pc:libisal
 build	libjansson-dev		pc:jansson
 build	libblkid-dev		pc:blkid
 build	libmount-dev		pc:mount
+build	libmicrohttpd-dev	pc:libmicrohttpd
+build	libcurl4-gnutls-dev	pc:libcurl
+build	libgnutls28-dev		pc:gnutls
 build	librust-blake3-dev	pc:libblake3 file:/usr/share/cargo/registry/blake3-1*/c/blake3.h
 test	libcmocka-dev		pc:cmocka
 test	clang			cmd:clang

@@ -14,7 +14,7 @@ static const struct { const char *name, *cause, *cure; int number, status; } row
 #include "common/base/errors.def"
 };
 static const char *const titles[] = { "The system", "Usage and input", "Disks and images",
-	"Keys and credentials", "Vaults", "Damage", "Rules" };
+	"Keys and credentials", "Vaults", "Damage", "Rules", "The line" };
 static void
 cell(const char *s)
 {
@@ -30,7 +30,7 @@ main(void)
 		if (rows[i].number / 100 != group) {
 			group = rows[i].number / 100;
 			printf("\n## %s\n\n| number | exit | what it means | what to do |\n|---|---|---|---|\n",
-			    group >= 10 && group <= 16 ? titles[group - 10] : "Others");
+			    group >= 10 && group <= 17 ? titles[group - 10] : "Others");
 		}
 		printf("| S-%04d | %d | ", rows[i].number, rows[i].status);
 		cell(rows[i].cause);

@@ -31,6 +31,7 @@ floors() {
 		home["archive"] = home["archive_entry"] = "common/walk"
 		home["jansson"] = "common/base"
 		home["isa-l"] = "common/pack"
+		home["microhttpd"] = home["curl"] = home["gnutls"] = "common/net"
 		home["blkid"] = home["libmount"] = "common/disk"
 
 		split("assert inttypes limits stdalign stdbool stddef stdint string", w, " ")
@@ -106,6 +107,8 @@ caught common/crypto/x.h '#include <sodium/crypto_kdf.h>'
 caught common/walk/x.h '#include <archive.h>'
 caught common/flow/x.c '#include <libmount.h>'
 caught common/disk/x.h '#include <blkid.h>'
+caught common/flow/x.c '#include <curl/curl.h>'
+caught common/net/x.h '#include <microhttpd.h>'
 
 floors "$TOP"
 echo "floors hold; $n kinds of mistake are caught"

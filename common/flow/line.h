@@ -1,0 +1,64 @@
+#ifndef SAMARA_FLOW_LINE_H
+#define SAMARA_FLOW_LINE_H
+
+/*
+ * The line to a machine's vault, as the machine has it: its address, pinned
+ * key, token, throttle; and one function for each thing that can be asked
+ * (line_*.h).  Nothing that comes back is believed before it was decoded and
+ * checked against the trust state.
+ */
+
+#include <stdint.h>
+
+#include "common/flow/state.h"
+#include "common/net/net_client.h"
+
+struct err;
+struct fmt_schema;
+struct line;
+
+struct line_options {
+	struct state *state;		/* borrowed; NULL: by kit, and then: */
+	const struct kit *kit;
+	const uint8_t *kit_token;	/* secret of a restore-only credential's token, KEY_LEN */
+	const char *proxy;		/* NULL: as the policy or the environment says */
+	int throttle;			/* 1: keep to the policy's rates */
+};
+
+/**
+ * line_open(o, e):
+ * The line to the vault that the machine trusts.  No byte is sent yet.  NULL with
+ * ${e}: ERR_LINE where the vault has no address, ERR_TOKEN where the machine has none
+ * and cannot get one.  Any thread may use it.  Free with line_close.
+ */
+struct line *line_open(const struct line_options *o, struct err *e);
+void line_close(struct line *l);
+
+/* The client below, for requests with streams; paths begin with line_path(l). */
+struct net_client *line_client(struct line *l);
+/* "/v1/vaults/NAME/" */
+const char *line_path(const struct line *l);
+/* "vault hq at https://…", for messages. */
+const char *line_name(const struct line *l);
+
+/**
+ * line_ask(l, a, r, e):
+ * As net_ask, ${a}->path being relative to line_path; a status other than 2xx becomes
+ * ${e}: the problem document's code, words and figures, made fit for a
+ * terminal; one that is no known code is ERR_PROTOCOL.  On ERR_PIN the vault's newest
+ * description is fetched without a token, checked against the trust state and the
+ * key of that very connection, pinned, and the request goes on (LIFE: 1).  On 401 a new
+ * token is got once with the machine's signature.
+ */
+int line_ask(struct line *l, struct net_ask *a, struct net_answer *r, struct err *e);
+
+/**
+ * line_call(l, method, path, in_schema, in, out_schema, out, bytes, e):
+ * Send the statement ${in} (NULL: no body) and decode the answer into ${out} (NULL:
+ * none is expected), whose views point into the new buffer ${bytes} (freed by the
+ * caller).  ${tries}: as net_ask.tries.  0 or -1 with ${e}.
+ */
+int line_call(struct line *l, const char *method, const char *path, unsigned tries, const struct fmt_schema *in_schema,
+    const void *in, const struct fmt_schema *out_schema, void *out, uint8_t **bytes, struct err *e);
+
+#endif
