@@ -85,6 +85,10 @@
 #define ID_LIST_PARTS_MAX	(1u << 24)
 #define ID_LIST_PART_LEN	((2u << 20) + 512)	/* bytes of such a part, at most */
 #define RECEIPT_RETURNED_MAX	131072u
+#define ASK_IDS_MAX		16384u	/* ids in one question of a session */
+#define PAGE_IDS_MAX		65536u	/* ids in one page */
+#define COMMIT_ENVELOPES_MAX	4096u	/* that one commit brings */
+#define ENVELOPE_LEN_MAX	512u
 #define URL_MAX_LEN		255
 #define TEXT_MAX_LEN		255
 

@@ -90,6 +90,9 @@ void make_end(void);
 /* golden_parcel.c: an image on its way. */
 void make_parcel(void);
 
+/* golden_line.c: a session over the line, about the image's snapshot, whose envelope.bin is there. */
+void make_line(void);
+
 /* golden_image.c: a whole image on one disk. */
 void make_golden_image(void);
 

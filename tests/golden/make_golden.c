@@ -82,5 +82,6 @@ main(int argc, char **argv)
 	make_journal();
 	make_end();
 	make_parcel();
+	make_line();
 	return fclose(vectors) == 0 ? 0 : 1;
 }

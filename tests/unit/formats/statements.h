@@ -7,6 +7,7 @@
 
 #include "formats/fmt_disk.h"
 #include "formats/fmt_journal.h"
+#include "formats/fmt_line.h"
 #include "formats/fmt_listing.h"
 #include "formats/fmt_machine.h"
 #include "formats/fmt_parcel.h"
@@ -26,6 +27,8 @@ static const struct fmt_schema *const statements[] = {
 	&envelope_schema, &snapshot_root_schema, &journal_begin_schema,
 	&receipt_schema, &handoff_schema, &gap_list_schema, &given_up_schema, &carried_schema,
 	&parcel_schema, &rec_parcel_schema, &rec_wiped_schema,
+	&session_open_schema, &session_opened_schema, &id_page_schema, &ask_schema, &answer_schema, &commit_schema,
+	&committed_schema,
 };
 #define STATEMENTS	(sizeof(statements) / sizeof(statements[0]))
 
@@ -38,6 +41,8 @@ union statement_value {
 	struct receipt receipt;
 	struct handoff handoff;
 	struct id_list id_list;
+	struct id_page id_page;
+	struct session_open session_open;
 };
 struct statement_room {
 	union statement_value value;
@@ -153,6 +158,26 @@ fill_filesystems(struct wr *w, struct rng *r, uint64_t n)
 	}
 }
 
+/* Rows as a commit brings them; what is in them is another schema's. */
+static inline void
+fill_commit(struct wr *w, struct rng *r, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		uint8_t e[64];
+		uint64_t len = rng_from(r, 1, sizeof(e));
+
+		rng_fill(r, e, sizeof(e));
+		commit_put(w, e, len);
+	}
+}
+
+static inline void
+fill_states(struct wr *w, struct rng *r, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		wr_u8(w, (uint8_t)rng_from(r, ID_HELD, ID_MISSING));
+}
+
 static inline void
 fill_view(const struct fmt_field *f, struct rng *r, struct statement_room *room, uint8_t *at)
 {
@@ -170,6 +195,10 @@ fill_view(const struct fmt_field *f, struct rng *r, struct statement_room *room,
 		fill_paths(&w, r, n);
 	else if (field_is(f, "filesystems"))
 		fill_filesystems(&w, r, n);
+	else if (field_is(f, "envelopes") && f->type == FT_BLOB)
+		fill_commit(&w, r, 1 + n % 25);
+	else if (field_is(f, "states"))
+		fill_states(&w, r, n);
 	else
 		fill_rising(&w, r, n, f->type == FT_LIST ? f->size : 1);
 	if (w.bad)
@@ -222,6 +251,10 @@ statement_agree(const struct fmt_schema *s, struct rng *r, struct statement_room
 		if (h->whole)
 			memset(h->missing, 0, DIGEST_LEN);
 	}
+	if (s == &session_open_schema && room->value.session_open.set_name[0] == 0)
+		room->value.session_open.kind = SESSION_PLEDGE;
+	if (s == &id_page_schema && room->value.id_page.ids.len == 0)
+		room->value.id_page.more = 0;
 	if (s == &gap_list_schema || s == &given_up_schema || s == &carried_schema) {
 		l->part = l->ids.len == 0 ? 0 : (uint32_t)rng_from(r, 0, 5);
 		l->parts = l->part + 1;

@@ -57,6 +57,13 @@ static const struct {
 	{ "parcel", &parcel_schema, MACHINE },
 	{ "rec_parcel", &rec_parcel_schema, NOBODY },
 	{ "rec_wiped", &rec_wiped_schema, NOBODY },
+	{ "session_open", &session_open_schema, NOBODY },
+	{ "session_opened", &session_opened_schema, NOBODY },
+	{ "id_page", &id_page_schema, NOBODY },
+	{ "ask", &ask_schema, NOBODY },
+	{ "answer", &answer_schema, NOBODY },
+	{ "commit", &commit_schema, NOBODY },
+	{ "committed", &committed_schema, NOBODY },
 };
 
 /* A whole golden file, to be freed; ${n} bytes and a zero. */
