@@ -16,12 +16,12 @@ session_open_check(const void *value)
 {
 	const struct session_open *o = value;
 
-	return o->kind == SESSION_BACKUP && o->set_name[0] == 0 ? FMT_CONTRADICTION : FMT_OK;
+	return o->kind == LINE_BACKUP && o->set_name[0] == 0 ? FMT_CONTRADICTION : FMT_OK;
 }
 
 static const struct fmt_field session_open_fields[] = {
 	FMT_BYTES(session_open, session_id),
-	FMT_U8(session_open, kind, SESSION_BACKUP, SESSION_REFILL),
+	FMT_U8(session_open, kind, LINE_BACKUP, LINE_REFILL),
 	FMT_STR(session_open, set_name, 0),
 	FMT_BYTES(session_open, base),
 };

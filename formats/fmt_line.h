@@ -5,12 +5,12 @@
 
 #include "formats/schema.h"
 
-enum session_kind { SESSION_BACKUP = 1, SESSION_PLEDGE = 2, SESSION_REFILL = 3 };
+enum line_kind { LINE_BACKUP = 1, LINE_PLEDGE = 2, LINE_REFILL = 3 };
 
 /* "Here I am, and this is what I build on." */
 struct session_open {
 	uint8_t session_id[ID_LEN];	/* the machine's own choice, random: the same one again is the same session */
-	uint8_t kind;			/* SESSION_… */
+	uint8_t kind;			/* LINE_… */
 	char set_name[SET_NAME_MAX + 1];	/* of a backup; else it may be empty */
 	uint8_t base[ID_LEN];		/* snapshot; zeros: none */
 };

@@ -11,7 +11,7 @@ make_line(void)
 	size_t len = f != NULL ? fread(envelope, 1, sizeof(envelope), f) : 0;
 	static uint8_t ids[3 * DIGEST_LEN], states[3] = { ID_HELD, ID_MISSING, ID_PROMISED }, rows[1024];
 	struct wr out = { .p = rows, .left = sizeof(rows) };
-	struct session_open o = { .kind = SESSION_BACKUP, .set_name = "files" };
+	struct session_open o = { .kind = LINE_BACKUP, .set_name = "files" };
 	struct session_opened d = { .epoch = 12, .head_seq = 3, .base_whole = 1, .seconds = 86400 };
 	struct id_page p = { .ids = { ids, sizeof(ids) }, .more = 1 };
 	struct ask a = { .ids = { ids, sizeof(ids) } };

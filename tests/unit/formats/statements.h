@@ -252,7 +252,7 @@ statement_agree(const struct fmt_schema *s, struct rng *r, struct statement_room
 			memset(h->missing, 0, DIGEST_LEN);
 	}
 	if (s == &session_open_schema && room->value.session_open.set_name[0] == 0)
-		room->value.session_open.kind = SESSION_PLEDGE;
+		room->value.session_open.kind = LINE_PLEDGE;
 	if (s == &id_page_schema && room->value.id_page.ids.len == 0)
 		room->value.id_page.more = 0;
 	if (s == &gap_list_schema || s == &given_up_schema || s == &carried_schema) {

@@ -33,16 +33,16 @@ rising(size_t n)
 static void
 a_backup_names_its_set_and_nothing_else_needs_to(void **state)
 {
-	struct session_open o = { .kind = SESSION_BACKUP };
+	struct session_open o = { .kind = LINE_BACKUP };
 
 	(void)state;
 	assert_int_equal(session_open_schema.check(&o), FMT_CONTRADICTION);
-	o.kind = SESSION_REFILL;
+	o.kind = LINE_REFILL;
 	assert_int_equal(taken(&session_open_schema, &o), FMT_OK);
-	o.kind = SESSION_BACKUP;
+	o.kind = LINE_BACKUP;
 	strcpy(o.set_name, "files");
 	assert_int_equal(taken(&session_open_schema, &o), FMT_OK);
-	o.kind = SESSION_REFILL + 1;
+	o.kind = LINE_REFILL + 1;
 	assert_int_equal(taken(&session_open_schema, &o), FMT_RANGE);
 	o.kind = 0;
 	assert_int_equal(taken(&session_open_schema, &o), FMT_RANGE);
