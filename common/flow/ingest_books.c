@@ -2,27 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/buf.h"
 #include "common/base/log.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
-#include "common/catalog/catalog_rows.h"
 #include "common/flow/ingest_books.h"
 #include "common/flow/ingest_repack.h"
+#include "common/flow/pack_rows.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 
 #define FLUSH_PACKS	64u
 #define FLUSH_COPIES	16384u
 #define BAD_KEPT	(1u << 20)
-
-/* A pack that stands durably in the store and not yet in the catalog. */
-struct entry {
-	struct cat_pack pack;
-	struct cat_copy *copies;
-	uint32_t bad[PACK_BAD_COPIES];
-	unsigned nbad;
-};
 
 /* A pack of the disk of which something could not be taken. */
 struct loss {
@@ -34,7 +25,7 @@ struct loss {
 
 struct books {
 	struct ingest *g;
-	struct entry entries[FLUSH_PACKS + 1];
+	struct pack_rows entries[FLUSH_PACKS + 1];	/* durable in the store, not yet in the catalog */
 	size_t nentries, ncopies;
 	struct loss losses[FLUSH_PACKS];
 	size_t nlosses;
@@ -68,7 +59,7 @@ static void
 entries_clear(struct books *b)
 {
 	for (size_t i = 0; i < b->nentries; i++)
-		free(b->entries[i].copies);
+		pack_rows_release(&b->entries[i]);
 	for (size_t i = 0; i < b->nlosses; i++)
 		free(b->losses[i].ids);
 	b->nentries = b->ncopies = b->nlosses = 0;
@@ -87,47 +78,6 @@ books_free(struct books *b)
 	free(b->order);
 	free(b->bad);
 	free(b);
-}
-
-/* Rows of one pack, unless another ingest was faster. */
-static int
-entry_write(struct books *b, struct entry *n, struct err *e)
-{
-	struct vault *v = b->g->v;
-	struct cat_pack there = n->pack;
-	int rc = catalog_get(v->catalog, &cat_packs, &there, e);
-
-	if (rc < 0)
-		return -1;
-	if (rc == 0)
-		n->pack.n = there.n;
-	else if ((n->pack.n = catalog_pack_number(v->catalog, e)) < 0 ||
-	    catalog_put(v->catalog, &cat_packs, &n->pack, e) != 0)
-		return -1;
-	return chunks_add(v->catalog, n->pack.domain_id, n->pack.n, n->copies, n->pack.count, e);
-}
-
-/* Copies that stood in the vault and were found bad when this one was put. */
-static int
-entry_condemn(struct books *b, const struct entry *n, struct err *e)
-{
-	for (unsigned i = 0; i < n->nbad; i++) {
-		struct rec_damage d = { .copy = n->bad[i], .why = "it does not read back as it was written" };
-		struct buf ids;
-		int rc;
-
-		memcpy(d.pack_id, n->pack.id, DIGEST_LEN);
-		buf_init(&ids);
-		for (uint32_t k = 0; k < n->pack.count; k++)
-			buf_add(&ids, n->copies[k].id, DIGEST_LEN);
-		d.chunk_ids = (struct fmt_view){ ids.p, (uint32_t)ids.len };
-		if ((rc = buf_check(&ids, e)) == 0)
-			rc = vault_record(b->g->v, REC_PACK_QUARANTINED, &rec_damage_schema, &d, e);
-		buf_release(&ids);
-		if (rc != 0)
-			return -1;
-	}
-	return 0;
 }
 
 /* A loss is recorded once: not again where all its ids are known as lost from this machine's disks. */
@@ -159,7 +109,7 @@ books_flush(struct books *b, struct err *e)
 	if (vault_begin(v, e) != 0)
 		return -1;
 	for (size_t i = 0; i < b->nentries; i++)
-		if (entry_write(b, &b->entries[i], e) != 0 || entry_condemn(b, &b->entries[i], e) != 0)
+		if (pack_rows_write(v, &b->entries[i], e) != 0)
 			goto rollback;
 	for (size_t i = 0; i < b->nlosses; i++)
 		if (loss_record(b, &b->losses[i], e) != 0)
@@ -167,9 +117,8 @@ books_flush(struct books *b, struct err *e)
 	if (vault_commit(v, e) != 0)
 		return -1;
 	for (size_t i = 0; i < b->nentries; i++)
-		for (unsigned k = 0; k < b->entries[i].nbad; k++)
-			if (pack_condemn(v->store, b->entries[i].pack.id, b->entries[i].bad[k], e) != 0)
-				return -1;
+		if (pack_rows_condemn(v, &b->entries[i], e) != 0)
+			return -1;
 	entries_clear(b);
 	return 0;
 rollback:
@@ -181,28 +130,8 @@ rollback:
 static int
 entry_add(struct books *b, const struct pack_view *v, const struct pack_put *put, struct err *e)
 {
-	struct entry *n = &b->entries[b->nentries];
-
-	memset(n, 0, sizeof(*n));
-	memcpy(n->pack.id, v->foot.pack_id, DIGEST_LEN);
-	n->pack.copy = put->copy;
-	memcpy(n->pack.domain_id, v->foot.domain_id, DIGEST_LEN);
-	memcpy(n->pack.maker, v->foot.maker, ID_LEN);
-	n->pack.flags = v->table.head.flags;
-	n->pack.len = v->file_len;
-	n->pack.count = v->table.count;
-	n->pack.state = PACK_GOOD;
-	memcpy(n->bad, put->bad, sizeof(n->bad));
-	n->nbad = put->nbad;
-	if ((n->copies = calloc(v->table.count, sizeof(*n->copies))) == NULL)
-		return err_errno(e, "%s", b->g->name);
-	for (uint32_t i = 0; i < v->table.count; i++) {
-		struct pack_row row;
-
-		pack_table_row(&v->table, i, &row);
-		memcpy(n->copies[i].id, row.id, DIGEST_LEN);
-		memcpy(n->copies[i].writer, row.writer, ID_LEN);
-	}
+	if (pack_rows_make(&b->entries[b->nentries], v, put, e) != 0)
+		return err_during(e, "%s", b->g->name);
 	b->nentries++;
 	b->ncopies += v->table.count;
 	if (put->made)

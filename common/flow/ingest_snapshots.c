@@ -10,40 +10,16 @@
 #include "common/base/log.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
-#include "common/flow/ingest_lists.h"
+#include "common/flow/ingest_job.h"
+#include "common/flow/list_file.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 
 struct filing {
 	struct ingest *g;
 	struct lists *lists;
+	struct container *disk;
 };
-
-/* The envelope's object; one that nothing names and that is another is taken away first. */
-static int
-envelope_put(struct filing *f, const struct ingest_envelope *x, struct err *e)
-{
-	struct store *s = f->g->v->store;
-	char name[VAULT_NAME_MAX];
-	uint8_t *was;
-	size_t n;
-	int rc;
-
-	vault_name_envelope(name, x->env.machine_id, x->env.seq);
-	if ((rc = s->ops->put_new(s, name, x->bytes, x->len, e)) != 1)
-		return rc;
-	if (store_read(s, name, SMALL_STATEMENT_MAX, &was, &n, NULL) == 0) {
-		int same = n == x->len && memcmp(was, x->bytes, n) == 0;
-
-		free(was);
-		if (same)
-			return 0;
-	}
-	if (s->ops->del(s, name, e) != 0)
-		return -1;
-	return s->ops->put_new(s, name, x->bytes, x->len, e) == 0 ? 0 :
-	    err_set(e, ERR_BUSY, "%s: somebody else writes %s", f->g->name, name);
-}
 
 /* What the catalog has under the envelope's number: 0 this one, 1 nothing, 2 another, -1. */
 static int
@@ -90,7 +66,10 @@ snapshot_file(struct filing *f, const struct ingest_envelope *x, struct err *e)
 		    (unsigned long long)x->env.seq);
 		rc = 0;
 	} else if (rc == 1) {
-		if ((rc = lists_file(f->lists, x, e)) == 0 && (rc = envelope_put(f, x, e)) == 0)
+		struct list_from from = { f->disk, { .n = x->n }, 2 };
+
+		if ((rc = lists_file(f->lists, &x->env, &from, e)) == 0 &&
+		    (rc = envelope_file(f->g->v, &x->env, x->bytes, x->len, f->g->name, e)) == 0)
 			rc = snapshot_record(f, x, e);
 		else if (rc == 1 && (rc = ingest_is_there(f->g, e)) == 0)
 			f->g->r->damage++;
@@ -124,11 +103,16 @@ manifest_file(struct ingest *g, struct err *e)
 int
 ingest_snapshots(struct ingest *g, struct err *e)
 {
-	struct filing f = { g, lists_new(g, e) };
-	int rc = f.lists == NULL || manifest_file(g, e) != 0 ? -1 : ingest_extras(g, e);
+	struct filing f = { g, lists_new(g->v, g->st.machine_id, g->name, e), NULL };
+	int rc = -1;
+
+	if (f.lists != NULL && (f.disk = container_disk(g->diskfd, g->path, g->dir.label.short_name, e)) != NULL &&
+	    manifest_file(g, e) == 0)
+		rc = ingest_extras(g, e);
 
 	for (size_t i = 0; i < g->nenvs && rc == 0; i++)
 		rc = snapshot_file(&f, &g->envs[i], e);
 	lists_free(f.lists);
+	container_free(f.disk);
 	return rc;
 }

@@ -171,3 +171,61 @@ refs_delta_put(struct store *s, const struct refs_at *fresh, const struct refs_a
 	diff_close(&c.d);
 	return rc;
 }
+
+/* A whole list, as its parts are asked for. */
+struct whole {
+	struct refs_reader *r;
+	struct refs_head head;
+	uint64_t left;		/* ids of this part */
+	int head_done;
+};
+
+static ssize_t
+whole_read(void *arg, uint8_t *buf, size_t cap, struct err *e)
+{
+	struct whole *w = arg;
+	size_t n = 0;
+
+	if (!w->head_done) {
+		refs_head_encode(&w->head, buf);
+		w->head_done = 1;
+		return REFS_HEAD_LEN;
+	}
+	for (; w->left > 0 && cap - n >= DIGEST_LEN; w->left--, n += DIGEST_LEN) {
+		int rc = refs_reader_next(w->r, buf + n, e);
+
+		if (rc <= 0)
+			return rc < 0 ? -1 : err_set(e, ERR_DAMAGE, "a reference list is shorter than its envelope says");
+	}
+	return (ssize_t)n;
+}
+
+int
+refs_whole_put(struct store *s, const struct refs_at *fresh, struct err *e)
+{
+	const struct envelope *env = fresh->env;
+	uint64_t parts = env->refs_count == 0 ? 1 : (env->refs_count + REFS_PART_IDS - 1) / REFS_PART_IDS;
+	struct whole w = { .head = { .kind = REFS_WHOLE, .parts = (uint16_t)parts, .count = env->refs_count,
+		.added = env->refs_count } };
+	uint8_t id[DIGEST_LEN];
+	int rc = 0;
+
+	if (parts > 100 || (w.r = refs_reader_new(fresh->c, &fresh->place, env, NULL)) == NULL)
+		return 1;
+	memcpy(w.head.domain_id, env->domain_id, DIGEST_LEN);
+	memcpy(w.head.digest, env->refs_digest, DIGEST_LEN);
+	for (unsigned part = 0; part < parts && rc == 0; part++) {
+		char name[VAULT_NAME_MAX];
+
+		w.head.part = (uint16_t)part;
+		w.head_done = 0;
+		w.left = refs_part_ids(&w.head);
+		vault_name_refs(name, env->machine_id, env->seq, REFS_WHOLE, part);
+		if ((rc = s->ops->put_new_from(s, name, whole_read, &w, e)) == 1)
+			rc = err_set(e, ERR_BUSY, "%s is there already", name);
+	}
+	if (rc == 0)
+		rc = refs_reader_next(w.r, id, e) != 0;	/* the end: order, count and digest */
+	refs_reader_free(w.r);
+	return rc;
+}

@@ -26,4 +26,12 @@ struct refs_at {
 int refs_delta_put(struct store *s, const struct refs_at *fresh, const struct refs_at *base, uint64_t most,
     struct err *e);
 
+/**
+ * refs_whole_put(s, fresh, e):
+ * Put the list ${fresh}, however it is stored where it is, whole into the store ${s}, in the
+ * parts snapshots/MACHINE/SEQ.rNN.  0; 1 it cannot be believed; -1 with ${e}: parts of it may be
+ * there in both cases.
+ */
+int refs_whole_put(struct store *s, const struct refs_at *fresh, struct err *e);
+
 #endif

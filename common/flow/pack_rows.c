@@ -1,0 +1,90 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/catalog/catalog.h"
+#include "common/flow/pack_rows.h"
+
+int
+pack_rows_make(struct pack_rows *n, const struct pack_view *view, const struct pack_put *put, struct err *e)
+{
+	memset(n, 0, sizeof(*n));
+	memcpy(n->pack.id, view->foot.pack_id, DIGEST_LEN);
+	n->pack.copy = put->copy;
+	memcpy(n->pack.domain_id, view->foot.domain_id, DIGEST_LEN);
+	memcpy(n->pack.maker, view->foot.maker, ID_LEN);
+	n->pack.flags = view->table.head.flags;
+	n->pack.len = view->file_len;
+	n->pack.count = view->table.count;
+	n->pack.state = PACK_GOOD;
+	memcpy(n->bad, put->bad, sizeof(n->bad));
+	n->nbad = put->nbad;
+	if ((n->copies = calloc(view->table.count, sizeof(*n->copies))) == NULL)
+		return err_errno(e, "the rows of a pack");
+	for (uint32_t i = 0; i < view->table.count; i++) {
+		struct pack_row row;
+
+		pack_table_row(&view->table, i, &row);
+		memcpy(n->copies[i].id, row.id, DIGEST_LEN);
+		memcpy(n->copies[i].writer, row.writer, ID_LEN);
+	}
+	return 0;
+}
+
+void
+pack_rows_release(struct pack_rows *n)
+{
+	free(n->copies);
+	n->copies = NULL;
+}
+
+/* Copies that stood in the vault and were found bad when this one was put. */
+static int
+bad_record(struct vault *v, const struct pack_rows *n, struct err *e)
+{
+	for (unsigned i = 0; i < n->nbad; i++) {
+		struct rec_damage d = { .copy = n->bad[i], .why = "it does not read back as it was written" };
+		struct buf ids;
+		int rc;
+
+		memcpy(d.pack_id, n->pack.id, DIGEST_LEN);
+		buf_init(&ids);
+		for (uint32_t k = 0; k < n->pack.count; k++)
+			buf_add(&ids, n->copies[k].id, DIGEST_LEN);
+		d.chunk_ids = (struct fmt_view){ ids.p, (uint32_t)ids.len };
+		if ((rc = buf_check(&ids, e)) == 0)
+			rc = vault_record(v, REC_PACK_QUARANTINED, &rec_damage_schema, &d, e);
+		buf_release(&ids);
+		if (rc != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+pack_rows_write(struct vault *v, struct pack_rows *n, struct err *e)
+{
+	struct cat_pack there = n->pack;
+	int rc = catalog_get(v->catalog, &cat_packs, &there, e);
+
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		n->pack.n = there.n;
+	else if ((n->pack.n = catalog_pack_number(v->catalog, e)) < 0 ||
+	    catalog_put(v->catalog, &cat_packs, &n->pack, e) != 0)
+		return -1;
+	if (chunks_add(v->catalog, n->pack.domain_id, n->pack.n, n->copies, n->pack.count, e) != 0)
+		return -1;
+	return bad_record(v, n, e);
+}
+
+int
+pack_rows_condemn(struct vault *v, const struct pack_rows *n, struct err *e)
+{
+	for (unsigned i = 0; i < n->nbad; i++)
+		if (pack_condemn(v->store, n->pack.id, n->bad[i], e) != 0)
+			return -1;
+	return 0;
+}
