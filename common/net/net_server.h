@@ -5,7 +5,10 @@
  * An HTTPS server (RFC 9110, 9112; TLS 1.2 and later) that knows nothing of
  * vaults.  A thread for each connection, so a handler may block on a disk; how
  * many there are, how long each may idle and how large a request may be is
- * bounded, so that who sends slowly holds up nobody.
+ * bounded, so that who sends slowly holds up nobody.  A body must say its length
+ * (411), a path may not be longer than NET_PATH_MAX (414).  What a request is
+ * refused for by the server itself is answered as a problem document (RFC 9457)
+ * without members of its own.
  */
 
 #include <stddef.h>
@@ -28,7 +31,8 @@ struct net_request {
 	const char *token;		/* of "Authorization: Bearer …"; NULL: none */
 	const char *server_name;	/* TLS SNI; NULL: none */
 	uint64_t length;		/* Content-Length; UINT64_MAX where it is not said */
-	uint64_t range_from, range_to;	/* of "Range: bytes=a-b", to included; from > to: no range */
+	/* Of "Range: bytes=a-b", to included ("a-": UINT64_MAX); from > to: no range.  The server cuts replies itself. */
+	uint64_t range_from, range_to;
 	/* The body, when it has come: in memory, or in a file without a name where it is long. */
 	const uint8_t *body;
 	uint64_t body_len;
@@ -36,9 +40,13 @@ struct net_request {
 	void *plan;			/* what net_server_ops.head left for net_server_ops.handle */
 };
 
-/* Gives bytes ${off} … of a reply's body: how many were put at ${out} (at most ${cap}), 0 never, -1 ends the connection. */
+/* Gives bytes ${off} … of a reply's body: how many were put at ${out} (at most ${cap}), 0 never, -1 cuts the connection. */
 typedef int (*net_body_fn)(void *arg, uint64_t off, void *out, size_t cap);
 
+/*
+ * An answer.  Say all of what was asked for, with status 200: a GET with a range
+ * gets its part of it with 206 and Content-Range, or 416.
+ */
 struct net_reply {
 	unsigned status;		/* 200, …; set to 500 before the handler is called */
 	const char *type;		/* static string: Content-Type; NULL: application/octet-stream */
@@ -52,7 +60,7 @@ struct net_reply {
 
 struct net_server_ops {
 	/*
-	 * The head has come.  Say how long a body may be (0: none is taken), and do whatever
+	 * The head has come; from the connection's thread.  Say how long a body may be (0: none is taken), and do whatever
 	 * can be refused now.  Return 0 to take it, or fill ${out} and return 1: refused, the body
 	 * is not read.
 	 */
@@ -70,7 +78,7 @@ struct net_server_options {
 	unsigned connections;		/* at most at once; 0: 256 */
 	unsigned connections_per_client;	/* from one address; 0: 32 */
 	unsigned idle_seconds;		/* without a byte; 0: 60 */
-	unsigned request_seconds;	/* for all of a request to come, besides 1 s for each 8 KiB of it; 0: 120 */
+	unsigned request_seconds;	/* for a body to come, or a reply to go, besides 1 s for each 8 KiB of it; 0: 120 */
 	int tmpfd;			/* directory where bodies above body_memory go, borrowed */
 	size_t body_memory;		/* 0: 256 KiB */
 };

@@ -21,8 +21,15 @@ void throttle_free(struct throttle *t);
  * throttle_take(t, want):
  * How many of ${want} bytes may go now; where it is none, at least 1, after
  * waiting (also ended by stop.h).  Over any ten seconds the rate is kept
- * within 5 %.
+ * within 5 %.  All of them where ${t} is NULL.
  */
 uint64_t throttle_take(struct throttle *t, uint64_t want);
+
+/**
+ * throttle_grant(t, now, want, wait):
+ * The same without the waiting, ${now} being the monotonic time: how many of
+ * ${want} bytes may go; 0: none yet, ask again after ${wait} nanoseconds.
+ */
+uint64_t throttle_grant(struct throttle *t, int64_t now, uint64_t want, int64_t *wait);
 
 #endif

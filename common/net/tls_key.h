@@ -11,7 +11,7 @@ struct err;
 struct tls_key;
 
 /**
- * tls_key_make(name, out, e):
+ * tls_key_make(out, e):
  * A new P-256 key as PEM (PKCS #8), secret, appended to ${out} (wiped by the
  * caller).  0, or -1 with ${e}.
  */
