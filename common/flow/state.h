@@ -9,7 +9,9 @@
  *   pending                   a registration is under way (register.h)
  *   kit.note                  where the recovery kit was written (kit_file.h)
  *   lock                      taken while a snapshot is numbered and trust changes
+ *   policy                    how the line may be used (policy.h); may hold a proxy's password
  *   sets/NAME/{lock,latest}   lock: one build of a set at a time; latest: see set_latest
+ *   sets/NAME/{schedule,ran}  when it is backed up by itself, and when that last began (schedule.h)
  *   snaps/NNNNNNNN.env        the envelope of each snapshot closed here
  *   snaps/NNNNNNNN.rNN        its whole reference list
  *   snaps/NNNNNNNN.itm        its listing as a journal of items: base of the next increment
