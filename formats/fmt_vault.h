@@ -99,6 +99,12 @@ enum record_type {
 	REC_RECEIPT = 24,		/* body: receipt, encoded */
 	REC_HANDED_OFF = 25,		/* body: the answer to a receipt, encoded */
 	REC_GIVEN_UP = 26,		/* body: one part of a list of what a machine gave up, encoded */
+	REC_DELETED = 32,		/* body: rec_snapshot (fmt_retain.h), as the four behind it */
+	REC_UNDELETED = 33,
+	REC_PROTECTED = 34,
+	REC_UNPROTECTED = 35,
+	REC_GONE = 36,
+	REC_COLLECTED = 37,		/* body: rec_collected (fmt_retain.h) */
 	REC_TYPE_MAX = 63		/* a reader keeps types it does not know and says so */
 };
 

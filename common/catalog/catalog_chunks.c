@@ -5,11 +5,11 @@
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
 #include "common/catalog/catalog_db.h"
+#include "common/catalog/catalog_doubt.h"
 #include "common/catalog/catalog_rows.h"
 #include "common/catalog/catalog_runs.h"
 
-/* A short number for a domain or machine: 0 found, 1 there is none, -1. */
-static int
+int
 party_find(struct catalog *c, const uint8_t *id, size_t len, int64_t *n, struct err *e)
 {
 	struct statement *s = db_statement(c, "SELECT n FROM parties WHERE id=?1", e);
@@ -45,19 +45,52 @@ int64_t
 catalog_pack_number(struct catalog *c, struct err *e)
 {
 	struct statement *s = db_statement(c, "SELECT coalesce(max(n), 0) + 1 FROM packs", e);
-	int64_t n;
+	int64_t n, dropped;
 
 	if (s == NULL || db_step(c, s, e) != 1)
 		return -1;
 	n = db_i64(s, 0);
 	db_reset(s);
-	return n;
+	/* Not one that a pack had which was collected: somebody may still have it in hand. */
+	if (catalog_number(c, "pack numbers", &dropped, e) < 0)
+		return -1;
+	return n > dropped ? n : dropped + 1;
+}
+
+int
+catalog_used(struct catalog *c, const uint8_t owner[ID_LEN], uint64_t *bytes, struct err *e)
+{
+	struct statement *s = db_statement(c, "SELECT coalesce(sum(len), 0) FROM packs WHERE owner=?1", e);
+
+	*bytes = 0;
+	if (s == NULL)
+		return -1;
+	db_bind_bytes(s, 1, owner, ID_LEN);
+	if (db_step(c, s, e) != 1)
+		return -1;
+	*bytes = (uint64_t)db_i64(s, 0);
+	db_reset(s);
+	return 0;
 }
 
 static int
 copy_order(const void *a, const void *b)
 {
 	return memcmp(((const struct cat_copy *)a)->id, ((const struct cat_copy *)b)->id, DIGEST_LEN);
+}
+
+/* A collection does not take this copy any more. */
+static int
+doubt_end(struct catalog *c, int64_t slot, int64_t d, const uint8_t id[DIGEST_LEN], int64_t pack, struct err *e)
+{
+	struct statement *s = run_statement(c, "UPDATE copies_%lld SET " DOUBT_ENDS " AND domain=?1 AND id=?2 AND pack=?3", slot, e);
+
+	if (s == NULL)
+		return -1;
+	db_bind_i64(s, 1, d);
+	db_bind_bytes(s, 2, id, DIGEST_LEN);
+	db_bind_i64(s, 3, pack);
+	return db_run(c, s, e);
 }
 
 /* Do any of the runs have these copies of pack ${pack} already?  Only packs that a run may have are asked for. */
@@ -84,6 +117,8 @@ copies_drop_known(struct catalog *c, const struct runs *all, int64_t d, int64_t 
 			db_reset(s);
 			if (rc == 0)
 				copies[left++] = copies[i];
+			else if (doubt_end(c, all->run[k].slot, d, copies[i].id, pack, e) != 0)
+				return -1;
 		}
 		*n = left;
 	}
@@ -97,7 +132,8 @@ copies_insert(struct catalog *c, int64_t d, int64_t pack, const struct cat_copy 
 	struct statement *s;
 	int64_t w = 0;
 
-	if ((s = db_statement(c, "INSERT OR IGNORE INTO copies_0 VALUES(?1, ?2, ?3, ?4, ?5)", e)) == NULL)
+	if ((s = db_statement(c, "INSERT INTO copies_0 VALUES(?1, ?2, ?3, ?4, ?5)"
+	    " ON CONFLICT DO UPDATE SET " DOUBT_ENDS, e)) == NULL)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		if (writer == NULL || memcmp(writer, copies[i].writer, ID_LEN) != 0) {

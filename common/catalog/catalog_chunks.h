@@ -23,6 +23,12 @@ struct err;
 #define COPY_GOOD	1u
 #define COPY_DAMAGED	2u
 #define COPY_DISPUTED	4u
+/*
+ * Marks of a collection (catalog_doubt.h), of this catalog alone.  A suspect copy is still as good as it was: a mark found
+ * nobody who needs it.  A condemned one is not COPY_GOOD any more, and its bytes may go; chunks_revive takes it back.
+ */
+#define COPY_SUSPECT	8u
+#define COPY_CONDEMNED	16u
 
 /**
  * catalog_pack_number(c, e):
@@ -39,8 +45,8 @@ struct cat_copy {
 /**
  * chunks_add(c, domain, pack, copies, n, e):
  * Add the ${n} good copies that pack number ${pack} holds, sorted here by id
- * (${copies} is put in order).  One that is there already stays as it is.  In
- * a write transaction.
+ * (${copies} is put in order).  One that is there already stays as it is, but a
+ * collection does not take it any more.  In a write transaction.
  */
 int chunks_add(struct catalog *c, const uint8_t domain[DIGEST_LEN], int64_t pack, struct cat_copy *copies, size_t n,
     struct err *e);
@@ -75,6 +81,9 @@ struct cat_place {
 };
 int chunks_walk(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *above, struct cat_place *out,
     size_t cap, size_t *n, struct err *e);
+
+/* Bytes of all packs that take the room of machine ${owner}: what its quota is held against. */
+int catalog_used(struct catalog *c, const uint8_t owner[ID_LEN], uint64_t *bytes, struct err *e);
 
 /* How many copies there are in all. */
 int chunks_count(struct catalog *c, uint64_t *n, struct err *e);

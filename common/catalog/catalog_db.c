@@ -14,7 +14,7 @@
 #include "common/catalog/catalog_runs.h"
 #include "common/catalog/vfs.h"
 
-#define SCHEMA_VERSION	3
+#define SCHEMA_VERSION	4
 #define BUSY_MS		60000
 #define STATEMENTS	1024
 
@@ -233,7 +233,8 @@ schema_make(struct catalog *c, const uint8_t vault_id[ID_LEN], struct err *e)
 	for (size_t i = 0; cat_tables[i] != NULL; i++)
 		if (create_table(c, cat_tables[i], e) != 0)
 			goto rollback;
-	if (db_exec(c, "CREATE UNIQUE INDEX pack_numbers ON packs(n)", e) != 0)
+	if (db_exec(c, "CREATE UNIQUE INDEX pack_numbers ON packs(n);"
+	    "CREATE INDEX pack_owners ON packs(owner, len)", e) != 0)
 		goto rollback;
 	(void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d", SCHEMA_VERSION);
 	if (db_exec(c, sql, e) != 0 || catalog_bytes_set(c, "vault", vault_id, ID_LEN, e) != 0)

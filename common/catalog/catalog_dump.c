@@ -8,6 +8,7 @@
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
 #include "common/catalog/catalog_db.h"
+#include "common/catalog/catalog_doubt.h"
 #include "common/catalog/catalog_rows.h"
 
 struct dump {
@@ -110,7 +111,8 @@ dump_id(struct catalog *c, struct dump *d, const char *domain, const struct cat_
 
 		if ((rc = pack_text(c, at[i].pack, pack, sizeof(pack), e)) == 0 &&
 		    asprintf(&lines[i], "copy domain=%s id=%s writer=%s pack=%s state=%u", domain,
-		    text_hex(id, at[i].id, DIGEST_LEN), text_hex(writer, at[i].writer, ID_LEN), pack, at[i].state) < 0) {
+		    text_hex(id, at[i].id, DIGEST_LEN), text_hex(writer, at[i].writer, ID_LEN), pack,
+		    (unsigned)copy_lasting(at[i].state)) < 0) {
 			lines[i] = NULL;
 			rc = err_set(e, ERR_MEMORY, "dump the catalog");
 		}
@@ -176,7 +178,8 @@ dump_copies(struct catalog *c, struct dump *d, struct err *e)
 static int
 dump_meta(struct catalog *c, struct dump *d, struct err *e)
 {
-	static const char *const numbers[] = { "records", "key copies" };
+	static const char *const numbers[] = { "records", "key copies", "collections", "collected packs",
+	    "collected bytes", "collected time" };
 	uint8_t head[DIGEST_LEN];
 	char line[256], hex[2 * DIGEST_LEN + 1];
 
@@ -204,6 +207,8 @@ catalog_dump(struct catalog *c, int (*put)(void *arg, const char *line, struct e
 		return -1;
 	for (size_t i = 0; cat_tables[i] != NULL; i++) {
 		d.t = cat_tables[i];
+		if (d.t == &cat_removals || d.t == &cat_sessions)
+			continue;	/* of this catalog alone */
 		if (catalog_each(c, d.t, 0, NULL, dump_row, &d, e) != 0)
 			return -1;
 	}

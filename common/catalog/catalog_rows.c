@@ -54,14 +54,34 @@ static const struct cat_col snapshot_cols[] = {
 	BYTES(cat_snapshot, image_id), BYTES(cat_snapshot, digest), BYTES(cat_snapshot, refs_digest),
 	I64(cat_snapshot, refs_count), I64(cat_snapshot, received), U32(cat_snapshot, state),
 	I64(cat_snapshot, missing), I64(cat_snapshot, promised), I64(cat_snapshot, given_up),
+	I64(cat_snapshot, deleted), I64(cat_snapshot, deleted_time), U32(cat_snapshot, deleted_by),
+	U32(cat_snapshot, is_protected),
 };
 const struct cat_table cat_snapshots = TABLE("snapshots", cat_snapshot, 2, snapshot_cols);
 
 static const struct cat_col pack_cols[] = {
 	BYTES(cat_pack, id), U32(cat_pack, copy), I64(cat_pack, n), BYTES(cat_pack, domain_id), BYTES(cat_pack, maker),
-	U32(cat_pack, flags), I64(cat_pack, len), U32(cat_pack, count), U32(cat_pack, state),
+	U32(cat_pack, flags), I64(cat_pack, len), U32(cat_pack, count), U32(cat_pack, state), BYTES(cat_pack, owner),
 };
 const struct cat_table cat_packs = TABLE("packs", cat_pack, 2, pack_cols);
+
+static const struct cat_col gone_cols[] = {
+	BYTES(cat_gone, machine_id), I64(cat_gone, seq), BYTES(cat_gone, id), BYTES(cat_gone, digest),
+	BYTES(cat_gone, image_id), I64(cat_gone, time),
+};
+const struct cat_table cat_gone = TABLE("gone", cat_gone, 2, gone_cols);
+
+static const struct cat_col removal_cols[] = {
+	BYTES(cat_removal, id), U32(cat_removal, copy), U32(cat_removal, used), I64(cat_removal, len),
+};
+const struct cat_table cat_removals = TABLE("removals", cat_removal, 2, removal_cols);
+
+static const struct cat_col session_cols[] = {
+	BYTES(cat_session, id), BYTES(cat_session, machine_id), U32(cat_session, kind), I64(cat_session, epoch),
+	I64(cat_session, base_seq), TEXT(cat_session, set_name), I64(cat_session, opened), I64(cat_session, touched),
+	I64(cat_session, packs), I64(cat_session, bytes),
+};
+const struct cat_table cat_sessions = TABLE("sessions", cat_session, 1, session_cols);
 
 static const struct cat_col unstored_cols[] = {
 	BYTES(cat_unstored, machine_id), BYTES(cat_unstored, id),
@@ -88,5 +108,5 @@ const struct cat_table cat_parcels = TABLE("parcels", cat_parcel, 1, parcel_cols
 
 const struct cat_table *const cat_tables[] = {
 	&cat_machines, &cat_machine_keys, &cat_credentials, &cat_images, &cat_disks, &cat_refusals, &cat_snapshots, &cat_packs,
-	&cat_unstored, &cat_given_up, &cat_receipts, &cat_parcels, NULL
+	&cat_unstored, &cat_given_up, &cat_receipts, &cat_parcels, &cat_gone, &cat_removals, &cat_sessions, NULL
 };

@@ -78,7 +78,7 @@ struct cat_image {
 	uint8_t manifest[DIGEST_LEN];	/* statement digest of it */
 	uint8_t root[DIGEST_LEN];
 	uint32_t disks;			/* that the newest manifest names */
-	int64_t pledge_until;		/* slow clock, nanoseconds; 0: no manifest */
+	int64_t pledge_until;		/* slow clock, nanoseconds; without a manifest: until when what came with it is kept; 0: nothing came */
 	uint32_t custody;		/* records in the vault's custody log of it */
 	uint8_t custody_head[DIGEST_LEN];
 };
@@ -138,8 +138,26 @@ struct cat_snapshot {
 	uint32_t state;
 	int64_t missing, promised;	/* ids, when the state was computed */
 	int64_t given_up;
+	int64_t deleted;		/* soft: when, on the slow clock, 1 at least; 0: not */
+	int64_t deleted_time;		/* the same by the vault's wall clock */
+	uint32_t deleted_by;		/* enum deleted_by; 0: not */
+	uint32_t is_protected;		/* no rule and no command deletes it until that is taken back */
 };
 extern const struct cat_table cat_snapshots;
+
+/* Who said that a snapshot is to go. */
+enum deleted_by { DELETED_BY_HAND = 1, DELETED_BY_RULE = 2, DELETED_WITH_MACHINE = 3 };
+
+/* A snapshot that was deleted for good: its number is never filed again. */
+struct cat_gone {
+	uint8_t machine_id[ID_LEN];
+	int64_t seq;
+	uint8_t id[ID_LEN];
+	uint8_t digest[DIGEST_LEN];	/* of the envelope */
+	uint8_t image_id[ID_LEN];
+	int64_t time;			/* when, by the vault's wall clock, nanoseconds */
+};
+extern const struct cat_table cat_gone;
 
 enum cat_pack_state { PACK_GOOD = 1, PACK_DAMAGED = 2 };
 struct cat_pack {
@@ -152,8 +170,36 @@ struct cat_pack {
 	int64_t len;
 	uint32_t count;
 	uint32_t state;
+	uint8_t owner[ID_LEN];		/* machine whose room it takes: the writer of its first frame */
 };
 extern const struct cat_table cat_packs;
+
+/* A pack whose rows are gone and whose bytes may still lie in the store; of this catalog alone. */
+struct cat_removal {
+	uint8_t id[DIGEST_LEN];
+	uint32_t copy;
+	uint32_t used;			/* 1: records speak of this copy, its number must not be used again */
+	int64_t len;
+};
+extern const struct cat_table cat_removals;
+
+/*
+ * Who relies on chunks that no snapshot needs yet: a machine on the line, a run
+ * that takes in a disk (epoch.h).  Of this catalog alone: a rebuilt one has none,
+ * and machines open new ones.
+ */
+enum cat_session_kind { SESSION_BACKUP = 1, SESSION_PLEDGE, SESSION_REFILL, SESSION_INGEST };
+struct cat_session {
+	uint8_t id[ID_LEN];
+	uint8_t machine_id[ID_LEN];
+	uint32_t kind;
+	int64_t epoch;			/* in which it opened */
+	int64_t base_seq;		/* snapshot that it builds on, and that stays while it is open; 0: none */
+	char set_name[SET_NAME_MAX + 1];
+	int64_t opened, touched;	/* slow clock, nanoseconds */
+	int64_t packs, bytes;		/* acknowledged in it */
+};
+extern const struct cat_table cat_sessions;
 
 /* An id that an ingested disk of this machine names and that could not be taken from it: no longer promised. */
 struct cat_unstored {

@@ -45,6 +45,9 @@ struct run_row {
 /* SQL that makes the tables. */
 extern const char runs_schema[];
 
+/* A short number for a domain or machine (catalog_chunks.c): 0 found, 1 there is none, -1. */
+int party_find(struct catalog *c, const uint8_t *id, size_t len, int64_t *n, struct err *e);
+
 /* All of them; copies_0 is the first.  In a transaction, reading at least. */
 int runs_list(struct catalog *c, struct runs *r, struct err *e);
 

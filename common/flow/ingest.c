@@ -10,6 +10,7 @@
 #include "common/base/stop.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
+#include "common/flow/epoch.h"
 #include "common/flow/ingest_job.h"
 #include "common/flow/vault_apply.h"
 #include "common/flow/vault_custody.h"
@@ -150,16 +151,10 @@ result_count(struct ingest *g, struct err *e)
 	return catalog_each(g->v->catalog, &cat_disks, 1, &d, count_disk, g->r, e);
 }
 
-/* All that is done with one image on one disk. */
+/* All that is done with one image that is admitted. */
 static int
-ingest_image(struct ingest *g, struct err *e)
+image_take(struct ingest *g, struct err *e)
 {
-	int rc;
-
-	if (ingest_look(g, e) != 0 || (rc = ingest_admit(g, e)) < 0)
-		return -1;
-	if (rc == 1)
-		return 0;
 	if (ingest_plan(g, e) != 0)
 		return -1;
 	g->r->to_read = g->to_read;
@@ -172,6 +167,26 @@ ingest_image(struct ingest *g, struct err *e)
 	if (ingest_snapshots(g, e) != 0 || conclude(g, e) != 0 || vault_states(g->v, g->st.machine_id, e) != 0)
 		return -1;
 	return result_count(g, e);
+}
+
+/* No collection takes what is found to be held until the snapshots are filed. */
+static int
+ingest_image(struct ingest *g, struct err *e)
+{
+	int rc;
+
+	if (ingest_look(g, e) != 0 || (rc = ingest_admit(g, e)) < 0)
+		return -1;
+	if (rc == 1)
+		return 0;
+	g->session.kind = SESSION_INGEST;
+	memcpy(g->session.machine_id, g->st.machine_id, ID_LEN);
+	if (!g->o->dry_run && session_enter_now(g->v, &g->session, e) != 0)
+		return -1;
+	rc = image_take(g, e);
+	if (!g->o->dry_run && session_end_now(g->v, g->session.id, rc == 0 ? e : NULL) != 0)
+		rc = -1;
+	return rc;
 }
 
 /* ${rc} 1: the image is for another vault. */

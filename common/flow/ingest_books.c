@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
+#include "common/flow/epoch.h"
 #include "common/flow/ingest_books.h"
 #include "common/flow/ingest_repack.h"
 #include "common/flow/pack_rows.h"
@@ -108,6 +109,8 @@ books_flush(struct books *b, struct err *e)
 		return 0;
 	if (vault_begin(v, e) != 0)
 		return -1;
+	if (session_stay(v, &b->g->session, e) != 0)
+		goto rollback;
 	for (size_t i = 0; i < b->nentries; i++)
 		if (pack_rows_write(v, &b->entries[i], e) != 0)
 			goto rollback;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/catalog/catalog_rows.h"
 #include "common/disk/image_dir.h"
 #include "common/disk/mount.h"
 #include "common/flow/ingest.h"
@@ -42,6 +43,7 @@ struct ingest {
 	uint8_t *plan;			/* for each row of the index */
 	uint32_t rows;
 	uint64_t to_read;		/* bytes of packs */
+	struct cat_session session;	/* while it runs: what it finds to be held stays */
 	int only_receive;		/* decide, but register nobody: ${registers} says what ingest would do */
 	int registers;			/* its registration is good and not taken in yet */
 };

@@ -26,12 +26,21 @@ static int
 number_held(struct filing *f, const struct ingest_envelope *x, struct err *e)
 {
 	struct cat_snapshot row;
+	struct cat_gone gone;
 	int rc;
 
 	memcpy(row.machine_id, x->env.machine_id, ID_LEN);
 	row.seq = (int64_t)x->env.seq;
-	if ((rc = catalog_get(f->g->v->catalog, &cat_snapshots, &row, e)) != 0)
-		return rc;
+	if ((rc = catalog_get(f->g->v->catalog, &cat_snapshots, &row, e)) < 0)
+		return -1;
+	if (rc == 1) {
+		memcpy(gone.machine_id, x->env.machine_id, ID_LEN);
+		gone.seq = row.seq;
+		/* One that was deleted for good is not filed again. */
+		if ((rc = catalog_get(f->g->v->catalog, &cat_gone, &gone, e)) != 0)
+			return rc;
+		return memcmp(gone.digest, x->digest, DIGEST_LEN) == 0 ? 0 : 2;
+	}
 	return memcmp(row.digest, x->digest, DIGEST_LEN) == 0 ? 0 : 2;
 }
 

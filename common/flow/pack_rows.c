@@ -4,6 +4,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/catalog/catalog.h"
+#include "common/flow/collect.h"
 #include "common/flow/pack_rows.h"
 
 int
@@ -28,6 +29,8 @@ pack_rows_make(struct pack_rows *n, const struct pack_view *view, const struct p
 		pack_table_row(&view->table, i, &row);
 		memcpy(n->copies[i].id, row.id, DIGEST_LEN);
 		memcpy(n->copies[i].writer, row.writer, ID_LEN);
+		if (i == 0)
+			memcpy(n->pack.owner, row.writer, ID_LEN);
 	}
 	return 0;
 }
@@ -66,9 +69,11 @@ int
 pack_rows_write(struct vault *v, struct pack_rows *n, struct err *e)
 {
 	struct cat_pack there = n->pack;
-	int rc = catalog_get(v->catalog, &cat_packs, &there, e);
+	int rc = pack_is_kept(v, n->pack.id, n->pack.copy, e);
 
-	if (rc < 0)
+	if (rc == 1)
+		return err_set(e, ERR_BUSY, "a collection took away a pack while it was being put; the same command again puts it anew");
+	if (rc < 0 || (rc = catalog_get(v->catalog, &cat_packs, &there, e)) < 0)
 		return -1;
 	if (rc == 0)
 		n->pack.n = there.n;

@@ -25,7 +25,9 @@ void pack_rows_release(struct pack_rows *n);
 /**
  * pack_rows_write(v, n, e):
  * In a transaction: the rows of the pack and its copies, unless somebody was faster;
- * a record for each bad copy.  0 or -1 with ${e}.
+ * a record for each bad copy.  A copy that a collection had in view is taken out of
+ * it.  0, or -1 with ${e}: ERR_BUSY where a collection took the pack away since it was
+ * put (put it again, after the transaction).
  */
 int pack_rows_write(struct vault *v, struct pack_rows *n, struct err *e);
 

@@ -171,6 +171,17 @@ apply_claimed(struct vault *v, const struct record *r, struct err *e)
 	return catalog_put(v->catalog, &cat_images, &row, e);
 }
 
+/* More is needed than a collection that is under way has seen. */
+static int
+apply_filed(struct vault *v, struct err *e)
+{
+	int64_t n;
+
+	if (catalog_number(v->catalog, "filed", &n, e) < 0)
+		return -1;
+	return catalog_number_set(v->catalog, "filed", n + 1, e);
+}
+
 static int
 apply_received(struct vault *v, const struct record *r, struct err *e)
 {
@@ -185,6 +196,9 @@ apply_received(struct vault *v, const struct record *r, struct err *e)
 	memcpy(row.machine_name, l.machine_name, sizeof(row.machine_name));
 	if (row.state == IMAGE_CLAIMED || apply_image_waits(&row))
 		row.state = IMAGE_INGESTING;
+	/* What came with it is kept for so long, however long its manifest takes. */
+	if (row.generation == 0)
+		row.pledge_until = r->slow_clock + PLEDGE_LEASE;
 	memcpy(d.image_id, l.image_id, ID_LEN);
 	d.number = l.disk;
 	if ((rc = catalog_get(v->catalog, &cat_disks, &d, e)) < 0)
@@ -192,7 +206,7 @@ apply_received(struct vault *v, const struct record *r, struct err *e)
 	d.time = r->time;
 	if (d.state != DISK_INGESTED)
 		d.state = DISK_RECEIVED;
-	if (catalog_put(v->catalog, &cat_disks, &d, e) != 0)
+	if (catalog_put(v->catalog, &cat_disks, &d, e) != 0 || apply_filed(v, e) != 0)
 		return -1;
 	return catalog_put(v->catalog, &cat_images, &row, e);
 }
@@ -262,17 +276,19 @@ apply_manifest(struct vault *v, const struct record *r, struct err *e)
 {
 	struct cat_image row;
 	struct manifest m;
+	int first;
 
 	if (apply_body(r, &manifest_schema, &m, e) != 0 ||
 	    apply_image_row(v, m.image_id, m.machine_id, m.short_name, r->time, &row, e) != 0)
 		return -1;
 	if (m.generation <= row.generation)
 		return 0;
+	first = row.generation == 0;
 	row.generation = m.generation;
 	statement_digest(&manifest_schema, r->body.p, r->body.len, row.manifest);
 	memcpy(row.root, m.root, DIGEST_LEN);
 	row.disks = (uint32_t)list_count(m.disks, MANIFEST_DISK_LEN);
-	if (row.pledge_until == 0)
+	if (first)
 		row.pledge_until = r->slow_clock + PLEDGE_LEASE;
 	if (manifest_disks(v, &m, r->time, e) != 0)
 		return -1;
@@ -283,6 +299,7 @@ static int
 apply_snapshot(struct vault *v, const struct record *r, struct err *e)
 {
 	struct cat_snapshot s = { .received = r->time, .state = SNAPSHOT_UNKNOWN };
+	struct cat_gone gone;
 	struct envelope n;
 	int rc;
 
@@ -297,6 +314,10 @@ apply_snapshot(struct vault *v, const struct record *r, struct err *e)
 	s.seq = (int64_t)n.seq;
 	if ((rc = catalog_get(v->catalog, &cat_snapshots, &s, e)) != 1)
 		return rc;	/* filed by its number: the first one stays */
+	memcpy(gone.machine_id, n.machine_id, ID_LEN);
+	gone.seq = s.seq;
+	if ((rc = catalog_get(v->catalog, &cat_gone, &gone, e)) != 1)
+		return rc;	/* also where it has gone */
 	s = (struct cat_snapshot){ .seq = (int64_t)n.seq, .received = r->time, .state = SNAPSHOT_UNKNOWN };
 	memcpy(s.machine_id, n.machine_id, ID_LEN);
 	memcpy(s.id, n.snapshot_id, ID_LEN);
@@ -308,7 +329,7 @@ apply_snapshot(struct vault *v, const struct record *r, struct err *e)
 	statement_digest(&envelope_schema, r->body.p, r->body.len, s.digest);
 	memcpy(s.refs_digest, n.refs_digest, DIGEST_LEN);
 	s.refs_count = (int64_t)n.refs_count;
-	return catalog_put(v->catalog, &cat_snapshots, &s, e);
+	return apply_filed(v, e) != 0 ? -1 : catalog_put(v->catalog, &cat_snapshots, &s, e);
 }
 
 /* What could not be taken from a machine's disk is no longer promised. */
@@ -454,6 +475,14 @@ vault_apply(struct vault *v, const struct record *r, struct err *e)
 		return apply_handed_off(v, r, e);
 	case REC_GIVEN_UP:
 		return apply_given_up(v, r, e);
+	case REC_DELETED:
+	case REC_UNDELETED:
+	case REC_PROTECTED:
+	case REC_UNPROTECTED:
+	case REC_GONE:
+		return apply_retention(v, r, e);
+	case REC_COLLECTED:
+		return apply_collected(v, r, e);
 	default:	/* a type of a later samara, or one that only has to be kept */
 		return 0;
 	}

@@ -37,6 +37,10 @@ int apply_machine_custody(struct vault *v, const struct custody *c, const struct
 int apply_disk_received(struct vault *v, const struct record *r, struct err *e);
 int apply_disk_refused(struct vault *v, const struct record *r, struct err *e);
 
+/* retain_apply.c: a snapshot was deleted, undeleted, protected, unprotected, is gone; a collection came to its end. */
+int apply_retention(struct vault *v, const struct record *r, struct err *e);
+int apply_collected(struct vault *v, const struct record *r, struct err *e);
+
 /* receipt_apply.c: a receipt was given or answered, ids were given up. */
 int apply_receipt(struct vault *v, const struct record *r, struct err *e);
 int apply_handed_off(struct vault *v, const struct record *r, struct err *e);

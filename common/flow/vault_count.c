@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/stop.h"
 #include "common/catalog/catalog.h"
-#include "common/catalog/catalog_chunks.h"
+#include "common/catalog/catalog_doubt.h"
 #include "common/flow/container.h"
 #include "common/flow/refs_merge.h"
 #include "common/flow/refs_read.h"
@@ -49,7 +49,7 @@ struct count {
 	uint8_t domain[DIGEST_LEN];	/* of the lists */
 	/* The ids in hand. */
 	size_t n;
-	uint8_t *ids, *held, *lost, *promised, *gone;
+	uint8_t *ids, *held, *lost, *promised, *gone, *doubted;
 	uint32_t *needed;		/* by which of the snapshots */
 	vault_missing_fn fn;		/* is told what is missing; may be NULL */
 	void *arg;
@@ -241,6 +241,35 @@ batch_open(struct count *c)
 	return open;
 }
 
+/*
+ * What a collection has in view is needed after all.  Where that cannot be written
+ * down (a user who only looks), what is condemned counts as not held.
+ */
+static int
+batch_revive(struct count *c, struct err *e)
+{
+	struct err mine;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		if (c->held[i] & (COPY_SUSPECT | COPY_CONDEMNED))
+			memcpy(c->doubted + n++ * DIGEST_LEN, c->ids + i * DIGEST_LEN, DIGEST_LEN);
+	if (n == 0)
+		return 0;
+	err_clear(&mine);
+	if (catalog_begin(c->v->catalog, 1, &mine) == 0) {
+		if (chunks_revive(c->v->catalog, c->domain, c->machine, c->doubted, n, NULL, &mine) == 0 &&
+		    catalog_commit(c->v->catalog, &mine) == 0)
+			return chunks_find(c->v->catalog, c->domain, c->machine, c->ids, c->n, c->held, e);
+		catalog_rollback(c->v->catalog);
+	}
+	if (mine.code == ERR_PERMISSION)
+		return 0;
+	if (e != NULL)
+		*e = mine;
+	return -1;
+}
+
 static int
 batch_count(struct count *c, struct cat_snapshot *rows, struct err *e)
 {
@@ -248,7 +277,7 @@ batch_count(struct count *c, struct cat_snapshot *rows, struct err *e)
 
 	if (c->n == 0)
 		return 0;
-	if (chunks_find(c->v->catalog, c->domain, c->machine, c->ids, c->n, c->held, e) != 0)
+	if (chunks_find(c->v->catalog, c->domain, c->machine, c->ids, c->n, c->held, e) != 0 || batch_revive(c, e) != 0)
 		return -1;
 	open = batch_open(c);
 	if (open > 0 && c->npledges > 0 && unstored_find(c->v->catalog, c->machine, c->ids, open, c->lost, e) != 0)
@@ -328,9 +357,10 @@ count_begin(struct count *c, struct err *e)
 	c->lost = calloc(BATCH, 1);
 	c->promised = malloc(BATCH);
 	c->gone = malloc(BATCH);
+	c->doubted = malloc((size_t)BATCH * DIGEST_LEN);
 	c->needed = malloc(BATCH * sizeof(*c->needed));
 	if (c->ids == NULL || c->held == NULL || c->lost == NULL || c->promised == NULL || c->gone == NULL ||
-	    c->needed == NULL)
+	    c->doubted == NULL || c->needed == NULL)
 		return err_errno(e, "states of snapshots");
 	memcpy(like.machine_id, c->machine, ID_LEN);
 	if (catalog_each(c->v->catalog, &cat_images, 0, NULL, pledge_take, c, e) != 0)
@@ -363,6 +393,7 @@ vault_missing(struct vault *v, struct container *store, const uint8_t machine[ID
 	free(c.lost);
 	free(c.promised);
 	free(c.gone);
+	free(c.doubted);
 	free(c.needed);
 	return rc;
 }

@@ -23,7 +23,7 @@ struct err;
  * Set missing, promised and given up of the ${n} snapshots of ${machine} in ${rows} by
  * their lists, which stand in ${store}, and by what the catalog says now.
  * Outside a transaction.  Return 0, or -1 with ${e}: ERR_DAMAGE … where a list
- * cannot be read, ERR_INTERRUPTED.  Memory: 6 MB, and for each list that is
+ * cannot be read, ERR_INTERRUPTED.  Memory: 8 MB, and for each list that is
  * open at once up to 1 MB: COUNT_TOGETHER of the snapshots, and those of the
  * images in the mail with the images that they lean on.
  */

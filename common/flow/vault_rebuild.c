@@ -117,6 +117,8 @@ pack_rows(struct rebuild *b, const struct pack_view *v, const uint8_t id[DIGEST_
 		pack_table_row(&v->table, i, &row);
 		memcpy(copies[i].id, row.id, DIGEST_LEN);
 		memcpy(copies[i].writer, row.writer, ID_LEN);
+		if (i == 0)
+			memcpy(p.owner, row.writer, ID_LEN);
 	}
 	if ((p.n = catalog_pack_number(b->v->catalog, e)) >= 0 && catalog_put(b->v->catalog, &cat_packs, &p, e) == 0)
 		rc = chunks_add(b->v->catalog, p.domain_id, p.n, copies, v->table.count, e);

@@ -139,6 +139,22 @@ image_update(void *arg, const void *row, struct err *e)
 	return catalog_put(s->v->catalog, &cat_images, &i, e);
 }
 
+/* The state alone: what else the row says may have been decided meanwhile, or it may be gone. */
+static int
+state_write(struct states *s, const struct cat_snapshot *found, struct err *e)
+{
+	struct cat_snapshot row = *found;
+	int rc;
+
+	if ((rc = catalog_get(s->v->catalog, &cat_snapshots, &row, e)) != 0)
+		return rc == 1 ? 0 : -1;
+	row.state = found->state;
+	row.missing = found->missing;
+	row.promised = found->promised;
+	row.given_up = found->given_up;
+	return catalog_put(s->v->catalog, &cat_snapshots, &row, e);
+}
+
 /* Write what was found, unless something was taken away since ${removals}: 0, 1 compute again, -1. */
 static int
 states_write(struct states *s, int64_t removals, struct err *e)
@@ -153,7 +169,7 @@ states_write(struct states *s, int64_t removals, struct err *e)
 	if (now != removals)
 		rc = 1;
 	for (size_t i = 0; i < s->n && rc == 0; i++)
-		rc = catalog_put(s->v->catalog, &cat_snapshots, &s->rows[i], e);
+		rc = state_write(s, &s->rows[i], e);
 	if (rc == 0)
 		rc = catalog_each(s->v->catalog, &cat_images, 0, NULL, image_update, s, e);
 	if (rc >= 0)

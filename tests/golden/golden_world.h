@@ -92,6 +92,8 @@ void make_parcel(void);
 
 /* golden_line.c: a session over the line, about the image's snapshot, whose envelope.bin is there. */
 void make_line(void);
+/* golden_retain.c: what is kept and what is taken away. */
+void make_retain(void);
 
 /* golden_image.c: a whole image on one disk. */
 void make_golden_image(void);

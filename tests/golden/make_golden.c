@@ -83,5 +83,6 @@ main(int argc, char **argv)
 	make_end();
 	make_parcel();
 	make_line();
+	make_retain();
 	return fclose(vectors) == 0 ? 0 : 1;
 }

@@ -12,6 +12,7 @@
 #include "formats/fmt_machine.h"
 #include "formats/fmt_parcel.h"
 #include "formats/fmt_receipt.h"
+#include "formats/fmt_retain.h"
 #include "formats/fmt_snapshot.h"
 #include "formats/fmt_vault.h"
 
@@ -26,7 +27,7 @@ static const struct fmt_schema *const statements[] = {
 	&label_schema, &disk_statement_schema, &manifest_schema, &disk_keys_schema,
 	&envelope_schema, &snapshot_root_schema, &journal_begin_schema,
 	&receipt_schema, &handoff_schema, &gap_list_schema, &given_up_schema, &carried_schema,
-	&parcel_schema, &rec_parcel_schema, &rec_wiped_schema,
+	&parcel_schema, &rec_parcel_schema, &rec_wiped_schema, &rec_snapshot_schema, &rec_collected_schema,
 	&session_open_schema, &session_opened_schema, &id_page_schema, &ask_schema, &answer_schema, &commit_schema,
 	&committed_schema,
 };

@@ -57,6 +57,8 @@ static const struct {
 	{ "parcel", &parcel_schema, MACHINE },
 	{ "rec_parcel", &rec_parcel_schema, NOBODY },
 	{ "rec_wiped", &rec_wiped_schema, NOBODY },
+	{ "rec_snapshot", &rec_snapshot_schema, NOBODY },
+	{ "rec_collected", &rec_collected_schema, NOBODY },
 	{ "session_open", &session_open_schema, NOBODY },
 	{ "session_opened", &session_opened_schema, NOBODY },
 	{ "id_page", &id_page_schema, NOBODY },
