@@ -58,6 +58,23 @@ catalog_pack_number(struct catalog *c, struct err *e)
 }
 
 int
+catalog_pack(struct catalog *c, int64_t n, struct cat_pack *p, struct err *e)
+{
+	struct statement *s = db_statement(c, "SELECT id, copy FROM packs WHERE n=?1", e);
+	int rc;
+
+	if (s == NULL)
+		return -1;
+	db_bind_i64(s, 1, n);
+	if ((rc = db_step(c, s, e)) != 1)
+		return rc < 0 ? -1 : 1;
+	db_bytes(s, 0, p->id, sizeof(p->id));
+	p->copy = (uint32_t)db_i64(s, 1);
+	db_reset(s);
+	return catalog_get(c, &cat_packs, p, e);
+}
+
+int
 catalog_used(struct catalog *c, const uint8_t owner[ID_LEN], uint64_t *bytes, struct err *e)
 {
 	struct statement *s = db_statement(c, "SELECT coalesce(sum(len), 0) FROM packs WHERE owner=?1", e);

@@ -82,6 +82,9 @@ struct cat_place {
 int chunks_walk(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *above, struct cat_place *out,
     size_t cap, size_t *n, struct err *e);
 
+/* The pack whose number is ${n}: 0 with ${p}, 1 there is none, -1. */
+int catalog_pack(struct catalog *c, int64_t n, struct cat_pack *p, struct err *e);
+
 /* Bytes of all packs that take the room of machine ${owner}: what its quota is held against. */
 int catalog_used(struct catalog *c, const uint8_t owner[ID_LEN], uint64_t *bytes, struct err *e);
 
