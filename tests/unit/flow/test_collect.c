@@ -1,0 +1,412 @@
+/* Soft deletion and collection: what nobody needs goes, and nothing else does. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "flow/vault_site.h"
+
+#include "flow/keep_maker.h"
+
+#define T(x)	cmocka_unit_test_setup_teardown(x, site_setup, site_teardown)
+
+/* Image ${name}: snapshot ${seq} needs ${n} chunks from ${from}, of which the disk carries those from ${carried} on. */
+static void
+image_take(struct site *s, unsigned disk, const char *name, uint64_t seq, uint32_t from, uint32_t n, uint32_t carried)
+{
+	struct seed_image im;
+
+	seed_image_make(&im, &s->m, name);
+	seed_disk(&im, s->disk[disk], 1, carried, from + n - carried);
+	seed_snapshot(&im, s->disk[disk], seq, from, n);
+	seed_manifest(&im, s->disk[disk], 1);
+	assert_int_equal(site_ingest(s, disk), 0);
+	assert_int_equal(site_snapshot(s, (int64_t)seq, NULL), SNAPSHOT_WHOLE);
+	keep_hand_off(s, &im);
+}
+
+/* Snapshot 1 needs chunks 0 to 31, snapshot 2 chunks 16 to 47. */
+static void
+two_snapshots(struct site *s)
+{
+	image_take(s, 0, "AAAA", 1, 0, 32, 0);
+	image_take(s, 1, "BBBB", 2, 16, 32, 32);
+}
+
+static void
+what_a_deleted_snapshot_alone_needs_goes_after_two_weeks(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+
+	two_snapshots(s);
+	assert_int_equal(keep_objects(s, "packs/"), 6);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.packs + r.condemned + r.repacked, 0);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 1);
+	site_rebuild_agrees(s);
+	keep_wait(s, RETAIN_SOFT - KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone + r.packs, 0);
+	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+	keep_wait(s, 2 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone, 1);
+	assert_int_equal(r.packs, 2);
+	assert_int_equal(r.chunks_deleted, 16);
+	assert_int_equal(keep_objects(s, "packs/"), 4);
+	assert_int_equal(keep_objects(s, "quarantine/"), 0);
+	assert_int_equal(keep_objects(s, "snapshots/"), 2);
+	assert_int_equal(site_snapshot(s, 1, NULL), 0);
+	assert_int_equal(site_snapshot(s, 2, NULL), SNAPSHOT_WHOLE);
+	for (uint32_t i = 0; i < 48; i++)
+		assert_int_equal(keep_chunk(s, i), i < 16 ? 0 : COPY_GOOD);
+	site_rebuild_agrees(s);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.packs + r.snapshots_gone + r.condemned, 0);
+}
+
+static void
+an_undeleted_snapshot_is_as_it_was(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+
+	two_snapshots(s);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 13 * KEEP_DAY);
+	assert_int_equal(keep_act(s, 1, RETAIN_UNDELETE), 0);
+	keep_wait(s, 30 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone + r.packs, 0);
+	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+	site_rebuild_agrees(s);
+}
+
+static void
+a_protected_snapshot_is_not_deleted_and_does_not_go(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+
+	two_snapshots(s);
+	assert_int_equal(keep_act(s, 1, RETAIN_PROTECT), 0);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), -1);
+	assert_int_equal(s->e.code, ERR_RULE);
+	assert_int_equal(keep_act(s, 1, RETAIN_UNPROTECT), 0);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	assert_int_equal(keep_act(s, 1, RETAIN_PROTECT), 0);
+	keep_wait(s, 30 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone + r.packs, 0);
+	assert_int_equal(keep_act(s, 1, RETAIN_UNPROTECT), 0);
+	site_rebuild_agrees(s);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone, 1);
+}
+
+static void
+the_newest_whole_snapshot_is_not_deleted(void **state)
+{
+	struct site *s = *state;
+
+	two_snapshots(s);
+	assert_int_equal(keep_act(s, 2, RETAIN_DELETE), -1);
+	assert_int_equal(s->e.code, ERR_RULE);
+}
+
+static void
+a_disk_that_turns_up_does_not_bring_back_what_is_gone(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+
+	two_snapshots(s);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_false(s->r.unclaimed);
+	assert_int_equal(site_snapshot(s, 1, NULL), 0);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(site_snapshot(s, 2, NULL), SNAPSHOT_WHOLE);
+	site_rebuild_agrees(s);
+}
+
+static void
+a_session_that_was_open_before_is_waited_for(void **state)
+{
+	struct site *s = *state;
+	struct cat_session session = { .kind = SESSION_BACKUP };
+	struct collect_result r;
+	struct vault *v;
+
+	two_snapshots(s);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	memcpy(session.machine_id, s->m.id, ID_LEN);
+	v = keep_open(s);
+	assert_int_equal(session_enter_now(v, &session, &s->e), 0);
+	vault_close(v);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.waits, 1);
+	assert_int_equal(r.packs, 0);
+	assert_int_equal(keep_objects(s, "packs/"), 6);
+	assert_int_equal(keep_chunk(s, 3), COPY_CONDEMNED);
+	/* A session that opens now sees that they are gone, and nobody waits for it. */
+	v = keep_open(s);
+	assert_int_equal(session_end_now(v, session.id, &s->e), 0);
+	assert_int_equal(session_enter_now(v, &session, &s->e), 0);
+	vault_close(v);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.packs, 2);
+	assert_int_equal(keep_objects(s, "packs/"), 4);
+}
+
+static void
+a_base_stays_while_its_session_is_open_and_one_that_nobody_touches_ends(void **state)
+{
+	struct site *s = *state;
+	struct cat_session session = { .kind = SESSION_BACKUP, .base_seq = 1 };
+	struct collect_result r;
+	struct vault *v;
+
+	two_snapshots(s);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	memcpy(session.machine_id, s->m.id, ID_LEN);
+	v = keep_open(s);
+	assert_int_equal(session_enter_now(v, &session, &s->e), 0);
+	vault_close(v);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone, 0);
+	keep_wait(s, 2 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone, 1);
+	assert_int_equal(r.packs, 2);
+}
+
+/* What is condemned and asked for again is held again, and stays. */
+static void
+what_is_revived_stays(void **state)
+{
+	struct site *s = *state;
+	struct cat_session session = { .kind = SESSION_BACKUP };
+	struct collect_result r;
+	uint8_t ids[2 * DIGEST_LEN], states[2];
+	struct vault *v;
+
+	two_snapshots(s);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	v = keep_open(s);
+	assert_int_equal(session_enter_now(v, &session, &s->e), 0);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_true(r.condemned >= 16);
+	seed_chunk(&s->m, 3, ids, NULL, NULL);
+	seed_chunk(&s->m, 40, ids + DIGEST_LEN, NULL, NULL);
+	if (memcmp(ids, ids + DIGEST_LEN, DIGEST_LEN) > 0) {
+		seed_chunk(&s->m, 40, ids, NULL, NULL);
+		seed_chunk(&s->m, 3, ids + DIGEST_LEN, NULL, NULL);
+	}
+	assert_int_equal(vault_begin(v, &s->e), 0);
+	assert_int_equal(chunks_revive(v->catalog, s->m.k->domain_id, s->m.id, ids, 2, states, &s->e), 0);
+	assert_int_equal(vault_commit(v, &s->e), 0);
+	assert_int_equal(states[0], COPY_GOOD);
+	assert_int_equal(states[1], COPY_GOOD);
+	assert_int_equal(session_end_now(v, session.id, &s->e), 0);
+	vault_close(v);
+	assert_int_equal(keep_chunk(s, 3), COPY_GOOD);
+	/* Taken in again it is stored where it was, or anew. */
+	assert_int_equal(site_ingest(s, 0), 0);
+	for (uint32_t i = 0; i < 16; i++)
+		assert_int_equal(keep_chunk(s, i) & COPY_GOOD, COPY_GOOD);
+}
+
+/* Chunks 0 to 5 of a pack of eight are needed no more: the rest is written anew, the old pack goes with the next run. */
+static void
+the_rest_of_a_pack_is_written_anew(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+
+	image_take(s, 0, "AAAA", 1, 0, 16, 0);
+	image_take(s, 1, "BBBB", 2, 6, 20, 16);
+	assert_int_equal(keep_objects(s, "packs/"), 4);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone, 1);
+	assert_int_equal(r.repacked, 1);
+	assert_int_equal(keep_objects(s, "packs/"), 5);
+	assert_int_equal(keep_objects(s, "origins/"), 1);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.packs, 1);
+	assert_int_equal(r.repacked, 0);
+	assert_int_equal(keep_objects(s, "packs/"), 4);
+	for (uint32_t i = 0; i < 26; i++)
+		assert_int_equal(keep_chunk(s, i), i < 6 ? 0 : COPY_GOOD);
+	assert_int_equal(site_snapshot(s, 2, NULL), SNAPSHOT_WHOLE);
+	site_rebuild_agrees(s);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.packs + r.repacked + r.condemned, 0);
+	/* What is taken in again stays as it is. */
+	assert_int_equal(site_ingest(s, 1), 0);
+	site_rebuild_agrees(s);
+}
+
+/* A pack on a disk whose image has no manifest yet: nobody knows what needs it, and it is kept for its lease. */
+static void
+what_came_without_a_manifest_is_kept_for_its_lease(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+	struct seed_image im;
+
+	image_take(s, 0, "AAAA", 1, 0, 8, 0);
+	seed_image_make(&im, &s->m, "BBBB");
+	seed_disk(&im, s->disk[1], 1, 8, 8);
+	assert_int_equal(site_ingest(s, 1), 0);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.held_back, 1);
+	assert_int_equal(r.condemned, 0);
+	keep_wait(s, 59 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.condemned, 0);
+	keep_wait(s, 2 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.packs, 1);
+	/* Late, and welcome. */
+	seed_snapshot(&im, s->disk[1], 2, 8, 8);
+	seed_manifest(&im, s->disk[1], 1);
+	assert_int_equal(site_ingest(s, 1), 0);
+	assert_int_equal(site_snapshot(s, 2, NULL), SNAPSHOT_WHOLE);
+	site_rebuild_agrees(s);
+}
+
+static void
+a_list_that_builds_on_one_that_goes_is_stored_whole(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+	unsigned n;
+
+	image_take(s, 0, "AAAA", 1, 0, 40, 0);
+	image_take(s, 1, "BBBB", 2, 2, 40, 40);
+	image_take(s, 2, "CCCC", 3, 3, 40, 42);
+	assert_int_equal(keep_objects(s, "snapshots/"), 6);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	assert_int_equal(keep_act(s, 2, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone, 2);
+	assert_int_equal(n = keep_objects(s, "snapshots/"), 2);
+	assert_int_equal(site_snapshot(s, 3, NULL), SNAPSHOT_WHOLE);
+	site_rebuild_agrees(s);
+	assert_int_equal(site_snapshot(s, 3, NULL), SNAPSHOT_WHOLE);
+}
+
+static void
+a_list_that_cannot_be_read_holds_everything_back(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+	char cmd[256];
+
+	two_snapshots(s);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	/* The list of snapshot 2, whole or as a delta. */
+	(void)snprintf(cmd, sizeof(cmd), "f=$(ls %s/snapshots/*/0000000000000002.?00) && printf x | dd of=$f bs=1 seek=150 conv=notrunc 2>/dev/null",
+	    s->vault);
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.packs, 0);
+	assert_int_equal(r.held_back, 1);
+}
+
+/* What seeds bugs must be found, else the tests above are worth nothing. */
+static void
+a_collection_that_waits_for_nobody_is_found_out(void **state)
+{
+	struct site *s = *state;
+	struct cat_session session = { .kind = SESSION_BACKUP };
+	struct collect_result r;
+	struct vault *v;
+
+	two_snapshots(s);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	v = keep_open(s);
+	assert_int_equal(session_enter_now(v, &session, &s->e), 0);
+	vault_close(v);
+	assert_int_equal(keep_collect(s, COLLECT_BUG_NO_WAIT, &r), 0);
+	assert_true(r.packs > 0);
+}
+
+static void
+a_dry_run_says_what_a_run_does_and_writes_nothing(void **state)
+{
+	const struct collect_options dry = { .dry_run = 1, .memory = 1u << 20 };
+	struct site *s = *state;
+	struct collect_result r, would;
+	struct vault *v;
+	char *before, *after;
+
+	image_take(s, 0, "AAAA", 1, 0, 8, 0);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	v = keep_open(s);
+	/* Chunks that came and that nobody needs. */
+	assert_int_equal(catalog_begin(v->catalog, 1, &s->e), 0);
+	assert_int_equal(catalog_commit(v->catalog, &s->e), 0);
+	before = site_dump(s);
+	assert_int_equal(collect_run(v, &dry, &would, &s->e), 0);
+	vault_close(v);
+	after = site_dump(s);
+	assert_string_equal(before, after);
+	assert_int_equal(would.packs, 0);
+	free(before);
+	free(after);
+	image_take(s, 1, "BBBB", 2, 8, 8, 8);
+	image_take(s, 2, "CCCC", 3, 16, 8, 16);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	v = keep_open(s);
+	assert_int_equal(collect_run(v, &dry, &would, &s->e), 0);
+	vault_close(v);
+	assert_int_equal(would.snapshots_gone, 1);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone, 1);
+	assert_int_equal(r.packs, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(what_a_deleted_snapshot_alone_needs_goes_after_two_weeks),
+		T(an_undeleted_snapshot_is_as_it_was),
+		T(a_protected_snapshot_is_not_deleted_and_does_not_go),
+		T(the_newest_whole_snapshot_is_not_deleted),
+		T(a_disk_that_turns_up_does_not_bring_back_what_is_gone),
+		T(a_session_that_was_open_before_is_waited_for),
+		T(a_base_stays_while_its_session_is_open_and_one_that_nobody_touches_ends),
+		T(what_is_revived_stays),
+		T(the_rest_of_a_pack_is_written_anew),
+		T(what_came_without_a_manifest_is_kept_for_its_lease),
+		T(a_list_that_builds_on_one_that_goes_is_stored_whole),
+		T(a_list_that_cannot_be_read_holds_everything_back),
+		T(a_collection_that_waits_for_nobody_is_found_out),
+		T(a_dry_run_says_what_a_run_does_and_writes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
