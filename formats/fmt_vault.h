@@ -99,6 +99,8 @@ enum record_type {
 	REC_RECEIPT = 24,		/* body: receipt, encoded */
 	REC_HANDED_OFF = 25,		/* body: the answer to a receipt, encoded */
 	REC_GIVEN_UP = 26,		/* body: one part of a list of what a machine gave up, encoded */
+	REC_LEASE = 30,			/* body: rec_lease (fmt_pledge.h) */
+	REC_DISPUTE = 31,		/* body: dispute by a machine, encoded */
 	REC_DELETED = 32,		/* body: rec_snapshot (fmt_retain.h), as the four behind it */
 	REC_UNDELETED = 33,
 	REC_PROTECTED = 34,
@@ -126,7 +128,7 @@ struct rec_image {
 	uint8_t machine_id[ID_LEN];
 	char short_name[SHORT_LEN + 1];
 	char why[TEXT_MAX_LEN + 1];
-	struct fmt_view registration;	/* as found on the disk; empty if there was none */
+	struct fmt_view registration;	/* as found on the disk; of a fate: the machine's statement; empty if there was none */
 };
 extern const struct fmt_schema rec_image_schema;
 

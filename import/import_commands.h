@@ -16,6 +16,7 @@ int import_expect(struct args *a, struct err *e);
 int import_lost(struct args *a, struct err *e);
 int import_cancel(struct args *a, struct err *e);
 int import_reopen(struct args *a, struct err *e);
+int import_pledge(struct args *a, struct err *e);
 int import_release(struct args *a, struct err *e);
 int import_wipe(struct args *a, struct err *e);
 int import_status(struct args *a, struct err *e);

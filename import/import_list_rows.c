@@ -199,17 +199,41 @@ list_disks(struct listing *l, struct err *e)
 	return l->expected ? 0 : catalog_each(l->v->catalog, &cat_refusals, 0, NULL, refusal_row, l, e);
 }
 
-static void
-snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat_machine *m)
+/* "pending on RM4K": what a snapshot waits for. */
+static int
+snapshot_words(struct listing *l, const struct cat_snapshot *s, struct cat_image *i, char words[32], struct err *e)
 {
-	char name[SAFE], set[SAFE], begin[HUMAN_MAX], id[HUMAN_MAX], chunks[HUMAN_MAX];
-	struct out *j = out_object("snapshot");
+	int rc = 1;
 
+	i->short_name[0] = '\0';
+	if (s->state == SNAPSHOT_PENDING) {
+		memcpy(i->id, s->pending_on, ID_LEN);
+		if ((rc = catalog_get(l->v->catalog, &cat_images, i, e)) < 0)
+			return -1;
+	}
+	if (rc == 0)
+		(void)snprintf(words, 32, "pending on %s", i->short_name);
+	else
+		(void)snprintf(words, 32, "%s", snapshot_state_text(s->state));
+	return 0;
+}
+
+static int
+snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat_machine *m, struct err *e)
+{
+	char words[32];
+	struct cat_image on;
+	char name[SAFE], set[SAFE], begin[HUMAN_MAX], id[HUMAN_MAX], chunks[HUMAN_MAX];
+	struct out *j;
+
+	if (snapshot_words(l, s, &on, words, e) != 0)
+		return -1;
+	j = out_object("snapshot");
 	if (l->rows++ == 0)
-		out_text("%-8s  %-18s  %6s  %-17s  %-12s  %-8s  %12s  missing\n", "snapshot", "machine", "number", "of", "set",
+		out_text("%-8s  %-18s  %6s  %-17s  %-12s  %-15s  %12s  missing\n", "snapshot", "machine", "number", "of", "set",
 		    "state", "chunks");
-	out_text("%-8s  %-18s  %6lld  %-17s  %-12s  %-8s  %12s  %lld\n", human_id(id, s->id), safe(name, m->name),
-	    (long long)s->seq, human_date(begin, s->begin_ns / SECOND), safe(set, s->set_name), snapshot_state_text(s->state),
+	out_text("%-8s  %-18s  %6lld  %-17s  %-12s  %-15s  %12s  %lld\n", human_id(id, s->id), safe(name, m->name),
+	    (long long)s->seq, human_date(begin, s->begin_ns / SECOND), safe(set, s->set_name), words,
 	    human_count(chunks, (uint64_t)s->refs_count), (long long)s->missing);
 	out_bytes(j, "snapshot_id", s->id, ID_LEN);
 	out_bytes(j, "machine_id", s->machine_id, ID_LEN);
@@ -225,7 +249,10 @@ snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat
 	out_i64(j, "missing", s->missing);
 	out_i64(j, "promised", s->promised);
 	out_i64(j, "given_up", s->given_up);
+	if (on.short_name[0] != '\0')
+		out_str(j, "pending_on", on.short_name);
 	out_emit(j);
+	return 0;
 }
 
 static int
@@ -237,8 +264,7 @@ snapshot_row(void *arg, const void *row, struct err *e)
 
 	if (vault_machine(l->v, s->machine_id, &m, e) != 0)
 		return -1;
-	snapshot_print(l, s, &m);
-	return 0;
+	return snapshot_print(l, s, &m, e);
 }
 
 int

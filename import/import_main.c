@@ -14,6 +14,7 @@ static const struct cmd cmds[] = {
 	{ "lost", "VAULT IMAGE", "an image was lost on its way", import_lost },
 	{ "cancel", "VAULT IMAGE", "an image is not to be taken in", import_cancel },
 	{ "reopen", "VAULT IMAGE", "a lost, cancelled or expired image is to be taken in after all", import_reopen },
+	{ "pledge", "[VAULT] [IMAGE] [--extend TIME]", "until when the disks of an image are waited for, and longer", import_pledge },
 	{ "release", "VAULT IMAGE", "the disks of an image go back", import_release },
 	{ "wipe", "VAULT DISK", "delete the files of an image from a disk that goes back", import_wipe },
 	{ "status", "[VAULT]", "what needs a hand, first", import_status },

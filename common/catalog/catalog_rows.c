@@ -31,7 +31,7 @@ static const struct cat_col image_cols[] = {
 	BYTES(cat_image, id), TEXT(cat_image, short_name), BYTES(cat_image, machine_id), TEXT(cat_image, machine_name),
 	U32(cat_image, state), TEXT(cat_image, why), I64(cat_image, seen), U32(cat_image, generation),
 	BYTES(cat_image, manifest), BYTES(cat_image, root), U32(cat_image, disks), I64(cat_image, pledge_until),
-	U32(cat_image, custody), BYTES(cat_image, custody_head),
+	U32(cat_image, custody), BYTES(cat_image, custody_head), U32(cat_image, fate),
 };
 const struct cat_table cat_images = TABLE("images", cat_image, 1, image_cols);
 
@@ -56,6 +56,7 @@ static const struct cat_col snapshot_cols[] = {
 	I64(cat_snapshot, missing), I64(cat_snapshot, promised), I64(cat_snapshot, given_up),
 	I64(cat_snapshot, deleted), I64(cat_snapshot, deleted_time), U32(cat_snapshot, deleted_by),
 	U32(cat_snapshot, is_protected),
+	BYTES(cat_snapshot, pending_on),
 };
 const struct cat_table cat_snapshots = TABLE("snapshots", cat_snapshot, 2, snapshot_cols);
 
@@ -96,6 +97,7 @@ const struct cat_table cat_given_up = TABLE("given_up", cat_given_up, 2, given_u
 static const struct cat_col receipt_cols[] = {
 	BYTES(cat_receipt, image_id), I64(cat_receipt, number), BYTES(cat_receipt, digest), U32(cat_receipt, whole),
 	I64(cat_receipt, given_up), I64(cat_receipt, time), U32(cat_receipt, answered),
+	I64(cat_receipt, record),
 };
 const struct cat_table cat_receipts = TABLE("receipts", cat_receipt, 2, receipt_cols);
 

@@ -64,7 +64,8 @@ enum cat_image_state {
 	IMAGE_SHIPPED,			/* its parcel was announced, nothing of it has come */
 	IMAGE_LOST, IMAGE_CANCELLED,
 	IMAGE_EXPIRED,			/* its lease ran out before all of its disks had come */
-	IMAGE_HANDED_OFF, IMAGE_RELEASED
+	IMAGE_HANDED_OFF, IMAGE_RELEASED,
+	IMAGE_SEALED			/* its pledge came over the line, nothing of it has come */
 };
 struct cat_image {
 	uint8_t id[ID_LEN];
@@ -81,6 +82,7 @@ struct cat_image {
 	int64_t pledge_until;		/* slow clock, nanoseconds; without a manifest: until when what came with it is kept; 0: nothing came */
 	uint32_t custody;		/* records in the vault's custody log of it */
 	uint8_t custody_head[DIGEST_LEN];
+	uint32_t fate;			/* number of the newest fate statement by its machine; 0: none */
 };
 extern const struct cat_table cat_images;
 
@@ -142,6 +144,7 @@ struct cat_snapshot {
 	int64_t deleted_time;		/* the same by the vault's wall clock */
 	uint32_t deleted_by;		/* enum deleted_by; 0: not */
 	uint32_t is_protected;		/* no rule and no command deletes it until that is taken back */
+	uint8_t pending_on[ID_LEN];	/* an image that promises some of them; zeros: none */
 };
 extern const struct cat_table cat_snapshots;
 
@@ -224,6 +227,7 @@ struct cat_receipt {
 	int64_t given_up;
 	int64_t time;
 	uint32_t answered;
+	int64_t record;			/* that holds it */
 };
 extern const struct cat_table cat_receipts;
 

@@ -10,8 +10,8 @@
 int
 apply_image_waits(const struct cat_image *row)
 {
-	return row->state == IMAGE_RECEIVED || row->state == IMAGE_SHIPPED || row->state == IMAGE_LOST ||
-	    row->state == IMAGE_EXPIRED;
+	return row->state == IMAGE_RECEIVED || row->state == IMAGE_SHIPPED || row->state == IMAGE_SEALED ||
+	    row->state == IMAGE_LOST || row->state == IMAGE_EXPIRED;
 }
 
 int

@@ -63,7 +63,7 @@ vault_is(const struct vault *v, const uint8_t vault[ID_LEN], const char *what, s
 /* --- handed off --- */
 
 struct answer {
-	uint8_t *bytes;
+	const uint8_t *bytes;
 	size_t len;
 };
 
@@ -117,24 +117,34 @@ rollback:
 }
 
 int
-vault_handoff(struct vault *v, const char *path, int dry_run, struct handoff *h, struct err *e)
+vault_handoff_take(struct vault *v, const uint8_t *bytes, size_t len, const char *name, int dry_run, struct handoff *h,
+    struct err *e)
 {
-	struct answer a = { NULL, 0 };
+	struct answer a = { bytes, len };
 	struct signer s = { .fits = answer_fits, .arg = &a };
 	struct cat_receipt row;
-	int rc = -1;
+	int rc;
 
-	if (file_read(AT_FDCWD, path, SMALL_STATEMENT_MAX, &a.bytes, &a.len, e) != 0)
+	if (statement_open(&handoff_schema, h, bytes, len, NULL, e) != 0)
+		return err_during(e, "%s", name);
+	if (vault_is(v, h->vault_id, name, e) != 0 || signer_find(v, h->machine_id, name, &s, e) != 0)
 		return -1;
-	if (statement_open(&handoff_schema, h, a.bytes, a.len, NULL, e) != 0)
-		(void)err_during(e, "%s", path);
-	else if (vault_is(v, h->vault_id, path, e) == 0 && signer_find(v, h->machine_id, path, &s, e) == 0) {
-		if (!dry_run)
-			rc = answer_record(v, &a, h, e);
-		else if ((rc = receipt_find(v, h, &row, e)) == 0)
-			rc = row.answered != 0;
-	}
-	free(a.bytes);
+	if (!dry_run)
+		return answer_record(v, &a, h, e);
+	return (rc = receipt_find(v, h, &row, e)) != 0 ? rc : row.answered != 0;
+}
+
+int
+vault_handoff(struct vault *v, const char *path, int dry_run, struct handoff *h, struct err *e)
+{
+	uint8_t *bytes;
+	size_t len;
+	int rc;
+
+	if (file_read(AT_FDCWD, path, SMALL_STATEMENT_MAX, &bytes, &len, e) != 0)
+		return -1;
+	rc = vault_handoff_take(v, bytes, len, path, dry_run, h, e);
+	free(bytes);
 	return rc;
 }
 
@@ -187,6 +197,29 @@ vault_given_up_take(struct vault *v, struct id_list_reader *l, struct err *e)
 			return -1;
 	}
 	return rc;
+}
+
+int
+vault_given_up_part(struct vault *v, const uint8_t machine[ID_LEN], const uint8_t *bytes, size_t len, struct err *e)
+{
+	struct id_list l;
+	int known, rc;
+
+	if (statement_open(&given_up_schema, &l, bytes, len, NULL, e) != 0 ||
+	    vault_is(v, l.vault_id, "the list of what is given up", e) != 0)
+		return -1;
+	if (memcmp(l.machine_id, machine, ID_LEN) != 0 || (rc = vault_machine_signed(v, machine, &given_up_schema, bytes, len, e)) == 0)
+		return err_set(e, ERR_SIGNATURE, "the list of what is given up is not signed by the machine that sends it");
+	if (rc < 0 || vault_begin(v, e) != 0)
+		return -1;
+	if ((known = part_is_known(v, &l, e)) == -1 ||
+	    (known == 0 && vault_record_bytes(v, REC_GIVEN_UP, bytes, len, e) != 0)) {
+		vault_rollback(v);
+		return -1;
+	}
+	if (vault_commit(v, e) != 0)
+		return -1;
+	return l.part + 1 == l.parts && vault_states(v, machine, e) != 0 ? -1 : known;
 }
 
 /* Read it all: nothing is recorded of a list that is not whole. */

@@ -34,8 +34,10 @@ parcel_image(struct vault *v, const struct parcel *p, int64_t when, struct err *
 	if (rc != 1)
 		return rc;
 	memcpy(row.id, p->image_id, ID_LEN);
-	if ((rc = catalog_get(v->catalog, &cat_images, &row, e)) != 1)
-		return rc;
+	if ((rc = catalog_get(v->catalog, &cat_images, &row, e)) < 0)
+		return -1;
+	if (rc == 0 && (row.state != IMAGE_SEALED || memcmp(row.machine_id, p->machine_id, ID_LEN) != 0))
+		return 0;
 	if (apply_image_row(v, p->image_id, p->machine_id, p->short_name, when, &row, e) != 0)
 		return -1;
 	memcpy(row.machine_name, p->machine_name, sizeof(row.machine_name));
@@ -86,6 +88,17 @@ removed(struct vault *v, struct err *e)
 	return catalog_number_set(v->catalog, "removals", n + 1, e);
 }
 
+/* Where the machine itself said so, with what number. */
+static void
+fate_number(struct cat_image *row, const struct rec_image *i)
+{
+	struct fate_statement f;
+
+	if (i->registration.len > 0 && schema_decode(&fate_schema, &f, i->registration.p, i->registration.len) == FMT_OK &&
+	    f.number > row->fate)
+		row->fate = f.number;
+}
+
 int
 apply_pledge_end(struct vault *v, const struct record *r, struct err *e)
 {
@@ -97,6 +110,7 @@ apply_pledge_end(struct vault *v, const struct record *r, struct err *e)
 		return -1;
 	row.state = r->type == REC_LOST ? IMAGE_LOST : IMAGE_CANCELLED;
 	memcpy(row.why, i.why, sizeof(row.why));
+	fate_number(&row, &i);
 	/* What it promised is over, also for disks of it that turn up. */
 	if (row.pledge_until >= r->slow_clock)
 		row.pledge_until = r->slow_clock - 1;
@@ -138,7 +152,9 @@ apply_reopened(struct vault *v, const struct record *r, struct err *e)
 	if (catalog_each(v->catalog, &cat_disks, 1, &like, disk_here, &seen, e) != 0 ||
 	    (rc = catalog_get(v->catalog, &cat_parcels, &parcel, e)) < 0)
 		return -1;
-	row.state = seen.here > 0 ? IMAGE_INGESTING : rc == 0 ? IMAGE_SHIPPED : IMAGE_RECEIVED;
+	fate_number(&row, &i);
+	row.state = seen.here > 0 ? IMAGE_INGESTING : rc == 0 ? IMAGE_SHIPPED : row.generation > 0 ? IMAGE_SEALED :
+	    IMAGE_RECEIVED;
 	memset(row.why, 0, sizeof(row.why));
 	if (row.generation > 0)
 		row.pledge_until = r->slow_clock + PLEDGE_LEASE;

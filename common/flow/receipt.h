@@ -46,6 +46,10 @@ int vault_receipt(struct vault *v, const char *text, int dry_run, struct buf *ou
  */
 int vault_handoff(struct vault *v, const char *path, int dry_run, struct handoff *h, struct err *e);
 
+/* The same of an answer that is here; messages call it ${name}. */
+int vault_handoff_take(struct vault *v, const uint8_t *bytes, size_t len, const char *name, int dry_run, struct handoff *h,
+    struct err *e);
+
 /**
  * vault_given_up(v, path, dry_run, count, e):
  * Take a machine's signed list of what it gives up in file ${path}; states are
@@ -57,6 +61,32 @@ int vault_given_up(struct vault *v, const char *path, int dry_run, uint64_t *cou
 /* The same from a list that is open and whose signer is believed; states are left as they are.  0 or -1. */
 struct id_list_reader;
 int vault_given_up_take(struct vault *v, struct id_list_reader *l, struct err *e);
+
+/**
+ * vault_given_up_part(v, machine, bytes, len, e):
+ * One part of such a list, as ${machine} sent it; each part stands for itself.  With the
+ * last one states are computed anew.  0; 1 it was known; -1 with ${e}.
+ */
+int vault_given_up_part(struct vault *v, const uint8_t machine[ID_LEN], const uint8_t *bytes, size_t len, struct err *e);
+
+/* --- receipts over the line --- */
+
+/**
+ * vault_receipts_due(v, e):
+ * Give a receipt for each image that is whole or partial and has none.  What cannot
+ * be given is said in the log and left for the next time.  Reads all of such an image back:
+ * it takes as long as that.  0, or -1 with ${e}: ERR_INTERRUPTED, ERR_MEMORY, ….
+ */
+int vault_receipts_due(struct vault *v, struct err *e);
+
+/**
+ * vault_receipt_get(v, machine, image, after, bytes, len, e):
+ * A receipt that was given to ${machine}: the newest for ${image}, or where that
+ * is NULL the one with the lowest number above ${after}.  0 with new ${bytes}; 1
+ * there is none; 2 there is none yet for an image that is whole or partial; -1.
+ */
+int vault_receipt_get(struct vault *v, const uint8_t machine[ID_LEN], const uint8_t *image, uint64_t after, uint8_t **bytes,
+    size_t *len, struct err *e);
 
 /* 1 if the file at ${path} looks like a list of what was given up, 0 if not, or if it cannot be read. */
 int vault_is_given_up(const char *path);

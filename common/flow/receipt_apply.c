@@ -23,6 +23,7 @@ apply_receipt(struct vault *v, const struct record *r, struct err *e)
 	row.whole = p.whole;
 	row.given_up = (int64_t)p.given_up;
 	row.time = p.time;
+	row.record = (int64_t)r->number;
 	if (catalog_put(v->catalog, &cat_receipts, &row, e) != 0)
 		return -1;
 	return catalog_number_set(v->catalog, "receipts", row.number, e);

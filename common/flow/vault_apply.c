@@ -271,19 +271,38 @@ manifest_disks(struct vault *v, const struct manifest *m, int64_t when, struct e
 	return 0;
 }
 
+/* Of an image that nothing has come of: its pledge is the first that the vault hears of it. */
+static int
+pledge_image(struct vault *v, struct cat_image *row, struct err *e)
+{
+	struct cat_machine m;
+	int rc;
+
+	row->state = IMAGE_SEALED;
+	memcpy(m.id, row->machine_id, ID_LEN);
+	if ((rc = catalog_get(v->catalog, &cat_machines, &m, e)) == 0)
+		memcpy(row->machine_name, m.name, sizeof(row->machine_name));
+	return rc < 0 ? -1 : 0;
+}
+
 static int
 apply_manifest(struct vault *v, const struct record *r, struct err *e)
 {
 	struct cat_image row;
 	struct manifest m;
-	int first;
+	int fresh, first;
 
-	if (apply_body(r, &manifest_schema, &m, e) != 0 ||
+	if (apply_body(r, &manifest_schema, &m, e) != 0)
+		return -1;
+	memcpy(row.id, m.image_id, ID_LEN);
+	if ((fresh = catalog_get(v->catalog, &cat_images, &row, e)) < 0 ||
 	    apply_image_row(v, m.image_id, m.machine_id, m.short_name, r->time, &row, e) != 0)
 		return -1;
 	if (m.generation <= row.generation)
 		return 0;
 	first = row.generation == 0;
+	if (fresh == 1 && pledge_image(v, &row, e) != 0)
+		return -1;
 	row.generation = m.generation;
 	statement_digest(&manifest_schema, r->body.p, r->body.len, row.manifest);
 	memcpy(row.root, m.root, DIGEST_LEN);
@@ -359,16 +378,22 @@ snapshot_doubt(void *arg, const void *row, struct err *e)
 	return catalog_put(v->catalog, &cat_snapshots, &s, e);
 }
 
-/*
- * Copies in the vault are bad, or their pack is gone: the word "whole" is taken
- * from every snapshot that may need one of them, and states that are being
- * computed meanwhile are not written (the removal number).
- */
+int
+apply_removed(struct vault *v, struct err *e)
+{
+	int64_t removals;
+
+	if (catalog_number(v->catalog, "removals", &removals, e) < 0 ||
+	    catalog_number_set(v->catalog, "removals", removals + 1, e) != 0)
+		return -1;
+	return catalog_each(v->catalog, &cat_snapshots, 0, NULL, snapshot_doubt, v, e);
+}
+
+/* Copies in the vault are bad, or their pack is gone. */
 static int
 damage_in_vault(struct vault *v, const struct rec_damage *d, int gone, struct err *e)
 {
 	struct cat_pack p = { .copy = d->copy };
-	int64_t removals;
 	int rc;
 
 	memcpy(p.id, d->pack_id, DIGEST_LEN);
@@ -380,10 +405,7 @@ damage_in_vault(struct vault *v, const struct rec_damage *d, int gone, struct er
 	p.state = PACK_DAMAGED;
 	if ((gone ? catalog_drop(v->catalog, &cat_packs, &p, e) : catalog_put(v->catalog, &cat_packs, &p, e)) != 0)
 		return -1;
-	if (catalog_number(v->catalog, "removals", &removals, e) < 0 ||
-	    catalog_number_set(v->catalog, "removals", removals + 1, e) != 0)
-		return -1;
-	return catalog_each(v->catalog, &cat_snapshots, 0, NULL, snapshot_doubt, v, e);
+	return apply_removed(v, e);
 }
 
 static int
@@ -483,6 +505,10 @@ vault_apply(struct vault *v, const struct record *r, struct err *e)
 		return apply_retention(v, r, e);
 	case REC_COLLECTED:
 		return apply_collected(v, r, e);
+	case REC_LEASE:
+		return apply_lease(v, r, e);
+	case REC_DISPUTE:
+		return apply_dispute(v, r, e);
 	default:	/* a type of a later samara, or one that only has to be kept */
 		return 0;
 	}

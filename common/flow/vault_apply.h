@@ -5,6 +5,7 @@
 
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/vault.h"
+#include "formats/fmt_pledge.h"
 
 /* The body of ${r} by the schema ${s}: 0, or -1 with ERR_FORMAT. */
 int apply_body(const struct record *r, const struct fmt_schema *s, void *value, struct err *e);
@@ -20,7 +21,15 @@ int apply_image_row(struct vault *v, const uint8_t id[ID_LEN], const uint8_t mac
 /* Is it one of which nothing has come yet, or that nobody expected any more? */
 int apply_image_waits(const struct cat_image *row);
 
-#define PLEDGE_LEASE	(INT64_C(60) * 86400 * 1000000000)	/* a pledge's, on the slow clock */
+/**
+ * apply_removed(v, e):
+ * Something that was held, or counted on, is not any more: the word "whole" is taken
+ * from every snapshot, and states that are being computed meanwhile are not
+ * written (the removal number).
+ */
+int apply_removed(struct vault *v, struct err *e);
+
+#define PLEDGE_LEASE	(INT64_C(86400) * PLEDGE_LEASE_DAYS * 1000000000)	/* a pledge's, on the slow clock */
 
 /* parcel_apply.c: a parcel was announced; an image was lost, cancelled, reopened or given back; a disk was wiped. */
 int apply_parcel(struct vault *v, const struct record *r, struct err *e);
@@ -45,5 +54,9 @@ int apply_collected(struct vault *v, const struct record *r, struct err *e);
 int apply_receipt(struct vault *v, const struct record *r, struct err *e);
 int apply_handed_off(struct vault *v, const struct record *r, struct err *e);
 int apply_given_up(struct vault *v, const struct record *r, struct err *e);
+
+/* pledge_apply.c: a lease is longer; copies were disputed by the machine that wrote them. */
+int apply_lease(struct vault *v, const struct record *r, struct err *e);
+int apply_dispute(struct vault *v, const struct record *r, struct err *e);
 
 #endif

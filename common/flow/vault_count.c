@@ -49,7 +49,8 @@ struct count {
 	uint8_t domain[DIGEST_LEN];	/* of the lists */
 	/* The ids in hand. */
 	size_t n;
-	uint8_t *ids, *held, *lost, *promised, *gone, *doubted;
+	uint8_t *ids, *held, *lost, *gone, *doubted;
+	uint8_t *promised;		/* by which pledge: its place from 1; 0: none */
 	uint32_t *needed;		/* by which of the snapshots */
 	vault_missing_fn fn;		/* is told what is missing; may be NULL */
 	void *arg;
@@ -235,7 +236,7 @@ batch_open(struct count *c)
 			continue;
 		memmove(c->ids + open * DIGEST_LEN, c->ids + i * DIGEST_LEN, DIGEST_LEN);
 		/* It was here and went bad: the disk that it came on has been taken in. */
-		c->promised[open] = (uint8_t)(c->promised[i] && c->held[i] == 0);
+		c->promised[open] = c->held[i] == 0 ? c->promised[i] : 0;
 		c->needed[open++] = c->needed[i];
 	}
 	return open;
@@ -290,7 +291,8 @@ batch_count(struct count *c, struct cat_snapshot *rows, struct err *e)
 		for (uint32_t left = c->needed[i]; left != 0; left &= left - 1) {
 			struct cat_snapshot *row = &rows[__builtin_ctz(left)];
 
-			row->promised += promised;
+			if (promised && row->promised++ == 0)
+				memcpy(row->pending_on, c->pledges[c->promised[i] - 1].image, ID_LEN);
 			row->given_up += !promised && c->gone[i];
 			row->missing += !promised && !c->gone[i];
 		}
@@ -318,7 +320,8 @@ id_take(struct count *c, const size_t *at, size_t n)
 	}
 	if (needed == 0)
 		return;
-	c->promised[c->n] = (own & ~leant) != 0;
+	own &= ~leant;
+	c->promised[c->n] = own == 0 ? 0 : (uint8_t)(__builtin_ctzll(own) + 1);
 	c->needed[c->n++] = needed;
 }
 
@@ -333,8 +336,10 @@ group_count(struct count *c, struct cat_snapshot *rows, size_t n, struct err *e)
 	c->nparts = c->n = 0;
 	if ((c->merge = refs_merge_new(e)) == NULL)
 		return -1;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		rows[i].missing = rows[i].promised = rows[i].given_up = 0;
+		memset(rows[i].pending_on, 0, ID_LEN);
+	}
 	for (size_t i = 0; i < c->nall && rc == 0; i++)
 		rc = part_add(c, &c->all[i], rows, n, e);
 	while (rc == 0 && (rc = refs_merge_next(c->merge, c->ids + c->n * DIGEST_LEN, &at, &nat, e)) == 1) {

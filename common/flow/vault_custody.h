@@ -15,4 +15,11 @@
  */
 int vault_custody_take(struct vault *v, int imagefd, const struct label *l, struct err *e);
 
+/**
+ * vault_custody_post(v, machine, bytes, len, e):
+ * The next record of the half of ${machine}, sent over the line.  0; 1 the vault has
+ * it or a later one; -1 with ${e}: ERR_SIGNATURE, ERR_NO_IMAGE, ERR_RULE where it is not the next.
+ */
+int vault_custody_post(struct vault *v, const uint8_t machine[ID_LEN], const uint8_t *bytes, size_t len, struct err *e);
+
 #endif

@@ -10,12 +10,14 @@
 #include "common/base/io.h"
 #include "common/base/text.h"
 #include "common/catalog/catalog.h"
+#include "common/crypto/sign.h"
 #include "common/flow/ingest_job.h"
 #include "common/flow/parcel.h"
 #include "common/flow/vault_count.h"
 #include "common/flow/vault_machine.h"
 #include "common/flow/vault_status.h"
 #include "formats/fmt_parcel.h"
+#include "formats/fmt_pledge.h"
 
 /* --- parcels that come --- */
 
@@ -31,6 +33,7 @@ vault_parcel_waits(struct vault *v, const struct cat_parcel *p, uint32_t *out, s
 		return rc;	/* 1: the vault has seen nothing of it */
 	switch (i.state) {
 	case IMAGE_SHIPPED:
+	case IMAGE_SEALED:
 		return 1;
 	case IMAGE_RECEIVED:
 	case IMAGE_INGESTING:
@@ -158,10 +161,34 @@ announcement_check(struct vault *v, const struct parcel *p, struct err *e)
 }
 
 int
+vault_parcel_decide(struct vault *v, const uint8_t *machine, const uint8_t *bytes, size_t len, int dry_run,
+    struct cat_parcel *row, struct err *e)
+{
+	struct rec_parcel k = { .why = "" };
+	struct parcel p;
+
+	if (statement_open(&parcel_schema, &p, bytes, len, NULL, e) != 0)
+		return -1;
+	if (!statement_check(&parcel_schema, bytes, len, p.machine_pub))
+		return err_set(e, ERR_SIGNATURE, "the announcement is not signed by the machine that it names");
+	if (machine != NULL && memcmp(machine, p.machine_id, ID_LEN) != 0)
+		return err_set(e, ERR_SIGNATURE, "the announcement is of another machine than the one that sends it");
+	memset(row, 0, sizeof(*row));
+	memcpy(k.image_id, p.image_id, ID_LEN);
+	memcpy(k.machine_id, p.machine_id, ID_LEN);
+	memcpy(k.short_name, p.short_name, sizeof(k.short_name));
+	memcpy(k.machine_name, p.machine_name, sizeof(k.machine_name));
+	memcpy(k.carrier, p.carrier, sizeof(k.carrier));
+	memcpy(k.tracking, p.tracking, sizeof(k.tracking));
+	k.arrives = p.arrives;
+	k.announcement = (struct fmt_view){ bytes, (uint32_t)len };
+	return announcement_check(v, &p, e) != 0 ? -1 : parcel_put(v, &k, dry_run, row, e);
+}
+
+int
 vault_expect_file(struct vault *v, const char *path, int dry_run, struct cat_parcel *row, struct err *e)
 {
 	static uint8_t statement[SMALL_STATEMENT_MAX];
-	struct rec_parcel k = { .why = "" };
 	struct parcel p;
 	uint8_t *text;
 	size_t len, n;
@@ -175,16 +202,7 @@ vault_expect_file(struct vault *v, const char *path, int dry_run, struct cat_par
 		return err_during(e, "%s", path);
 	if (vault_begin(v, e) != 0)
 		return -1;
-	memset(row, 0, sizeof(*row));
-	memcpy(k.image_id, p.image_id, ID_LEN);
-	memcpy(k.machine_id, p.machine_id, ID_LEN);
-	memcpy(k.short_name, p.short_name, sizeof(k.short_name));
-	memcpy(k.machine_name, p.machine_name, sizeof(k.machine_name));
-	memcpy(k.carrier, p.carrier, sizeof(k.carrier));
-	memcpy(k.tracking, p.tracking, sizeof(k.tracking));
-	k.arrives = p.arrives;
-	k.announcement = (struct fmt_view){ statement, (uint32_t)n };
-	if (announcement_check(v, &p, e) != 0 || (rc = parcel_put(v, &k, dry_run, row, e)) < 0) {
+	if ((rc = vault_parcel_decide(v, NULL, statement, n, dry_run, row, e)) < 0) {
 		vault_rollback(v);
 		return err_during(e, "%s", path);
 	}
@@ -286,15 +304,13 @@ fate_check(const struct cat_image *i, enum vault_fate fate, struct err *e)
 	}
 }
 
-/* In a transaction: 0, 1 it was so before, -1. */
+/* In a transaction: 0, 1 it was so before, -1.  ${statement}: by the machine; empty: a person said so. */
 static int
-fate_decide(struct vault *v, const char *text, enum vault_fate fate, const char *why, int dry_run, struct cat_image *i,
+fate_decide(struct vault *v, enum vault_fate fate, const char *why, struct fmt_view statement, int dry_run, struct cat_image *i,
     struct err *e)
 {
-	struct rec_image k = { .why = "" };
+	struct rec_image k = { .registration = statement };
 
-	if (vault_image_find(v, text, i, e) != 0)
-		return -1;
 	if (fates[fate].state != 0 && i->state == fates[fate].state)
 		return 1;
 	if (fate_check(i, fate, e) != 0)
@@ -327,13 +343,74 @@ vault_fate(struct vault *v, const char *text, enum vault_fate fate, const char *
 
 	if (vault_begin(v, e) != 0)
 		return -1;
-	if ((rc = fate_decide(v, text, fate, why, dry_run, i, e)) < 0) {
+	if (vault_image_find(v, text, i, e) != 0 ||
+	    (rc = fate_decide(v, fate, why, (struct fmt_view){ NULL, 0 }, dry_run, i, e)) < 0) {
 		vault_rollback(v);
 		return -1;
 	}
 	if (vault_commit(v, e) != 0)
 		return -1;
 	return dry_run || settle(v, i, e) == 0 ? rc : -1;
+}
+
+static int
+fate_believe(struct vault *v, const uint8_t machine[ID_LEN], const uint8_t *bytes, size_t len, struct fate_statement *f,
+    struct err *e)
+{
+	int rc;
+
+	if (statement_open(&fate_schema, f, bytes, len, NULL, e) != 0)
+		return -1;
+	if (memcmp(f->vault_id, v->desc.vault_id, ID_LEN) != 0)
+		return err_set(e, ERR_WRONG_VAULT, "the statement is for another vault than %s", v->desc.name);
+	if (memcmp(f->machine_id, machine, ID_LEN) != 0)
+		return err_set(e, ERR_SIGNATURE, "the statement is of another machine than the one that sends it");
+	if ((rc = vault_machine_signed(v, machine, &fate_schema, bytes, len, e)) != 1)
+		return rc < 0 ? -1 : err_set(e, ERR_SIGNATURE, "what became of image %s is not signed by its machine", f->short_name);
+	return 0;
+}
+
+/* In a transaction: the image as the vault knows it, or as the statement names it.  0; 1 nothing is to be done; -1. */
+static int
+fate_image(struct vault *v, const struct fate_statement *f, struct cat_image *i, struct err *e)
+{
+	int rc;
+
+	memcpy(i->id, f->image_id, ID_LEN);
+	if ((rc = catalog_get(v->catalog, &cat_images, i, e)) < 0)
+		return -1;
+	if (rc == 0 && memcmp(i->machine_id, f->machine_id, ID_LEN) != 0)
+		return err_set(e, ERR_SIGNATURE, "image %s is known as one of another machine", f->short_name);
+	if (rc == 0)
+		return i->fate >= f->number || (f->fate == FATE_IS_FOUND && i->state != IMAGE_LOST && i->state != IMAGE_CANCELLED &&
+		    i->state != IMAGE_EXPIRED);
+	*i = (struct cat_image){ .state = IMAGE_RECEIVED };
+	memcpy(i->id, f->image_id, ID_LEN);
+	memcpy(i->machine_id, f->machine_id, ID_LEN);
+	memcpy(i->short_name, f->short_name, sizeof(i->short_name));
+	return f->fate == FATE_IS_FOUND;
+}
+
+int
+vault_fate_take(struct vault *v, const uint8_t machine[ID_LEN], const uint8_t *bytes, size_t len, struct cat_image *i,
+    struct err *e)
+{
+	static const enum vault_fate of[] = { [FATE_IS_LOST] = FATE_LOST, [FATE_IS_CANCELLED] = FATE_CANCELLED,
+	    [FATE_IS_FOUND] = FATE_REOPENED };
+	struct fate_statement f;
+	int rc;
+
+	if (fate_believe(v, machine, bytes, len, &f, e) != 0 || vault_begin(v, e) != 0)
+		return -1;
+	if ((rc = fate_image(v, &f, i, e)) == 0)
+		rc = fate_decide(v, of[f.fate], f.why, (struct fmt_view){ bytes, (uint32_t)len }, 0, i, e);
+	if (rc != 0) {
+		vault_rollback(v);
+		return rc;
+	}
+	if (vault_commit(v, e) != 0)
+		return -1;
+	return settle(v, i, e);
 }
 
 /* --- disks that go back --- */

@@ -24,6 +24,14 @@ struct parcel_words {
  */
 int vault_expect_file(struct vault *v, const char *path, int dry_run, struct cat_parcel *p, struct err *e);
 
+/**
+ * vault_parcel_decide(v, machine, bytes, len, dry_run, p, e):
+ * The same in a transaction that runs already, of the announcement as it is; ${machine} not
+ * NULL: whose it must be.
+ */
+int vault_parcel_decide(struct vault *v, const uint8_t *machine, const uint8_t *bytes, size_t len, int dry_run,
+    struct cat_parcel *p, struct err *e);
+
 /* The same for an image that the vault has seen, with what was told on the phone.  Also ERR_NO_IMAGE, ERR_USAGE. */
 int vault_expect_image(struct vault *v, const char *text, const struct parcel_words *w, int dry_run, struct cat_parcel *p,
     struct err *e);
@@ -52,6 +60,16 @@ enum vault_fate { FATE_LOST = 1, FATE_CANCELLED, FATE_REOPENED };
  * then; 1 it was so before; -1 with ${e}: ERR_NO_IMAGE, ERR_RULE.
  */
 int vault_fate(struct vault *v, const char *text, enum vault_fate fate, const char *why, int dry_run, struct cat_image *i,
+    struct err *e);
+
+/**
+ * vault_fate_take(v, machine, bytes, len, i, e):
+ * The same as the machine itself says it in a signed statement: lost, cancelled,
+ * or found again.  Of an image that the vault never heard of it is kept too, so that a
+ * cancelled one is refused when it turns up.  0 with ${i}; 1 it was so before, or a later statement
+ * was taken already; -1 with ${e}: ERR_FORMAT, ERR_SIGNATURE, ERR_WRONG_VAULT, ERR_RULE.
+ */
+int vault_fate_take(struct vault *v, const uint8_t machine[ID_LEN], const uint8_t *bytes, size_t len, struct cat_image *i,
     struct err *e);
 
 struct release_options {

@@ -4,6 +4,7 @@
 #include "common/base/err.h"
 #include "common/base/text.h"
 #include "common/catalog/catalog.h"
+#include "common/crypto/sign.h"
 #include "common/flow/vault_machine.h"
 
 struct named {
@@ -54,6 +55,33 @@ vault_machine_has_key(struct vault *v, const uint8_t id[ID_LEN], const uint8_t p
 	if ((rc = catalog_get(v->catalog, &cat_machine_keys, &k, e)) < 0)
 		return -1;
 	return rc == 0;
+}
+
+struct signer {
+	const struct fmt_schema *schema;
+	const void *bytes;
+	size_t len;
+};
+
+static int
+key_fits(void *arg, const void *row, struct err *e)
+{
+	const struct cat_machine_key *k = row;
+	const struct signer *s = arg;
+
+	(void)e;
+	return statement_check(s->schema, s->bytes, s->len, k->pub);
+}
+
+int
+vault_machine_signed(struct vault *v, const uint8_t id[ID_LEN], const struct fmt_schema *s, const void *bytes, size_t len,
+    struct err *e)
+{
+	struct signer g = { s, bytes, len };
+	struct cat_machine_key like;
+
+	memcpy(like.machine_id, id, ID_LEN);
+	return catalog_each(v->catalog, &cat_machine_keys, 1, &like, key_fits, &g, e);
 }
 
 static int

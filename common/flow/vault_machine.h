@@ -15,6 +15,11 @@ int vault_machine(struct vault *v, const uint8_t id[ID_LEN], struct cat_machine 
 /* 1 if ${pub} is or was a key of the machine, 0 if not, -1. */
 int vault_machine_has_key(struct vault *v, const uint8_t id[ID_LEN], const uint8_t pub[SIGN_PUB_LEN], struct err *e);
 
+/* 1 if a key that is or was the machine's signed this statement of ${s}, 0 if not, -1. */
+struct fmt_schema;
+int vault_machine_signed(struct vault *v, const uint8_t id[ID_LEN], const struct fmt_schema *s, const void *bytes, size_t len,
+    struct err *e);
+
 /**
  * vault_machine_find(v, text, m, e):
  * The machine that a person means by ${text}: a name, or the beginning of an

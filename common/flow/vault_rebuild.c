@@ -185,7 +185,7 @@ damage_replay(struct rebuild *b, struct err *e)
 		size_t len;
 		int rc = vault_record_read(v, n, &r, &bytes, &len, e);
 
-		if (rc == 0 && (r.type == REC_DAMAGE_FOUND || r.type == REC_PACK_QUARANTINED))
+		if (rc == 0 && (r.type == REC_DAMAGE_FOUND || r.type == REC_PACK_QUARANTINED || r.type == REC_DISPUTE))
 			rc = vault_apply(v, &r, e);
 		free(bytes);
 		if (rc != 0) {

@@ -77,6 +77,7 @@ image_state_stays(const struct cat_image *i)
 	case IMAGE_UNCLAIMED:
 	case IMAGE_CLAIMED:
 	case IMAGE_SHIPPED:
+	case IMAGE_SEALED:
 	case IMAGE_LOST:
 	case IMAGE_CANCELLED:
 	case IMAGE_HANDED_OFF:
@@ -85,6 +86,14 @@ image_state_stays(const struct cat_image *i)
 	default:
 		return 0;
 	}
+}
+
+/* Has its lease run out, and is that something new?  Nobody counts on what was lost, cancelled or has come. */
+static int
+image_lease_is_over(const struct vault *v, const struct cat_image *i)
+{
+	return i->generation > 0 && v->slow > i->pledge_until && i->state != IMAGE_EXPIRED && (!image_state_stays(i) ||
+	    i->state == IMAGE_RECEIVED || i->state == IMAGE_SHIPPED || i->state == IMAGE_SEALED);
 }
 
 /*
@@ -103,6 +112,22 @@ image_state_of(const struct vault *v, const struct cat_image *i, const struct ta
 	return t->partial > 0 ? IMAGE_PARTIAL : IMAGE_WHOLE;
 }
 
+/* One that waits for its disks, or for the rest of them: has its lease run out? */
+static int
+image_expire(struct vault *v, struct cat_image *i, struct err *e)
+{
+	uint32_t out;
+
+	if (!image_lease_is_over(v, i))
+		return 0;
+	if (vault_disks_out(v, i->id, &out, e) != 0)
+		return -1;
+	if (out == 0)
+		return 0;
+	i->state = IMAGE_EXPIRED;
+	return catalog_put(v->catalog, &cat_images, i, e);
+}
+
 /* An image's state: by its disks and the snapshots that came with it. */
 static int
 image_update(void *arg, const void *row, struct err *e)
@@ -117,8 +142,10 @@ image_update(void *arg, const void *row, struct err *e)
 	uint64_t lacks = 0;
 	int rc;
 
-	if (memcmp(i.machine_id, s->machine, ID_LEN) != 0 || image_state_stays(&i))
+	if (memcmp(i.machine_id, s->machine, ID_LEN) != 0)
 		return 0;
+	if (image_state_stays(&i))
+		return image_expire(s->v, &i, e);
 	if ((rc = vault_manifest(s->v, &i, &bytes, &m, e)) < 0)
 		return -1;
 	if (rc == 0)
@@ -230,7 +257,7 @@ lease_look(void *arg, const void *row, struct err *e)
 	struct vault *v = arg;
 	uint32_t out;
 
-	if (i->generation == 0 || v->slow <= i->pledge_until || i->state == IMAGE_EXPIRED || image_state_stays(i))
+	if (!image_lease_is_over(v, i))
 		return 0;
 	if (vault_disks_out(v, i->id, &out, e) != 0)
 		return -1;

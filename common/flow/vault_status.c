@@ -83,16 +83,19 @@ look_unclaimed(struct looking *l, const struct cat_image *i)
 static void
 look_pledge(struct looking *l, const struct cat_image *i)
 {
-	char what[256];
+	char what[256], next[192];
 
-	if (i->generation == 0 || i->pledge_until - l->v->slow > WARN_BEFORE)
+	if (i->generation == 0 || i->state == IMAGE_LOST || i->state == IMAGE_CANCELLED || i->pledge_until - l->v->slow > WARN_BEFORE)
 		return;
 	if (l->v->slow > i->pledge_until)
 		(void)snprintf(what, sizeof(what), "image %s: its disks did not come in time, its pledge has ended", i->short_name);
 	else
 		(void)snprintf(what, sizeof(what), "image %s: its pledge ends in %lld days, and disks are still missing",
 		    i->short_name, (long long)((i->pledge_until - l->v->slow) / DAY));
-	tell(l, "pledge", what, "ask where the disks are", i->id, i->machine_id);
+	(void)snprintf(next, sizeof(next), l->v->slow > i->pledge_until ? "ask where the disks are; they are taken in when they come, or "
+	    "wait for them again: samara-import reopen VAULT %s" : "ask where the disks are; to wait longer: samara-import pledge VAULT "
+	    "%s --extend 30d", i->short_name);
+	tell(l, "pledge", what, next, i->id, i->machine_id);
 }
 
 static int
@@ -236,7 +239,7 @@ const char *
 image_state_text(unsigned state)
 {
 	static const char *const words[] = { "?", "received", "ingesting", "whole", "partial", "gap", "unclaimed", "claimed",
-		"shipped", "lost", "cancelled", "expired", "handed-off", "released" };
+		"shipped", "lost", "cancelled", "expired", "handed-off", "released", "sealed" };
 
 	return WORD(words, state);
 }

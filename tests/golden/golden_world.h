@@ -95,6 +95,9 @@ void make_line(void);
 /* golden_retain.c: what is kept and what is taken away. */
 void make_retain(void);
 
+/* golden_pledge.c: pledge, fate, lease and dispute. */
+void make_pledge(void);
+
 /* golden_image.c: a whole image on one disk. */
 void make_golden_image(void);
 

@@ -84,5 +84,6 @@ main(int argc, char **argv)
 	make_parcel();
 	make_line();
 	make_retain();
+	make_pledge();
 	return fclose(vectors) == 0 ? 0 : 1;
 }

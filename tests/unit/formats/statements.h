@@ -11,6 +11,7 @@
 #include "formats/fmt_listing.h"
 #include "formats/fmt_machine.h"
 #include "formats/fmt_parcel.h"
+#include "formats/fmt_pledge.h"
 #include "formats/fmt_receipt.h"
 #include "formats/fmt_retain.h"
 #include "formats/fmt_snapshot.h"
@@ -30,6 +31,7 @@ static const struct fmt_schema *const statements[] = {
 	&parcel_schema, &rec_parcel_schema, &rec_wiped_schema, &rec_snapshot_schema, &rec_collected_schema,
 	&session_open_schema, &session_opened_schema, &id_page_schema, &ask_schema, &answer_schema, &commit_schema,
 	&committed_schema,
+	&fate_schema, &dispute_schema, &pledge_post_schema, &pledge_taken_schema, &rec_lease_schema, &image_told_schema,
 };
 #define STATEMENTS	(sizeof(statements) / sizeof(statements[0]))
 
@@ -128,7 +130,7 @@ static inline void
 fill_rising(struct wr *w, struct rng *r, uint64_t n, size_t size)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		uint8_t e[64];
+		uint8_t e[96];
 
 		rng_fill(r, e, size);
 		e[0] = (uint8_t)i;

@@ -66,6 +66,12 @@ static const struct {
 	{ "answer", &answer_schema, NOBODY },
 	{ "commit", &commit_schema, NOBODY },
 	{ "committed", &committed_schema, NOBODY },
+	{ "fate", &fate_schema, MACHINE },
+	{ "dispute", &dispute_schema, MACHINE },
+	{ "pledge_post", &pledge_post_schema, NOBODY },
+	{ "pledge_taken", &pledge_taken_schema, NOBODY },
+	{ "rec_lease", &rec_lease_schema, NOBODY },
+	{ "image_told", &image_told_schema, NOBODY },
 };
 
 /* A whole golden file, to be freed; ${n} bytes and a zero. */
