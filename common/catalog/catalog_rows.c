@@ -84,6 +84,17 @@ static const struct cat_col session_cols[] = {
 };
 const struct cat_table cat_sessions = TABLE("sessions", cat_session, 1, session_cols);
 
+static const struct cat_col passed_cols[] = {
+	BYTES(cat_passed, machine_id), I64(cat_passed, seq), BYTES(cat_passed, id), BYTES(cat_passed, digest),
+	I64(cat_passed, time),
+};
+const struct cat_table cat_passed = TABLE("passed", cat_passed, 2, passed_cols);
+
+static const struct cat_col fork_cols[] = {
+	BYTES(cat_fork, machine_id), I64(cat_fork, seq), BYTES(cat_fork, digest), BYTES(cat_fork, id), I64(cat_fork, time),
+};
+const struct cat_table cat_forks = TABLE("forks", cat_fork, 3, fork_cols);
+
 static const struct cat_col unstored_cols[] = {
 	BYTES(cat_unstored, machine_id), BYTES(cat_unstored, id),
 };
@@ -110,5 +121,5 @@ const struct cat_table cat_parcels = TABLE("parcels", cat_parcel, 1, parcel_cols
 
 const struct cat_table *const cat_tables[] = {
 	&cat_machines, &cat_machine_keys, &cat_credentials, &cat_images, &cat_disks, &cat_refusals, &cat_snapshots, &cat_packs,
-	&cat_unstored, &cat_given_up, &cat_receipts, &cat_parcels, &cat_gone, &cat_removals, &cat_sessions, NULL
+	&cat_unstored, &cat_given_up, &cat_receipts, &cat_parcels, &cat_passed, &cat_forks, &cat_gone, &cat_removals, &cat_sessions, NULL
 };

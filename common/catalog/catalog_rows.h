@@ -204,6 +204,26 @@ struct cat_session {
 };
 extern const struct cat_table cat_sessions;
 
+/* A snapshot's number that a commit passed over: the envelope came, its list did not. */
+struct cat_passed {
+	uint8_t machine_id[ID_LEN];
+	int64_t seq;
+	uint8_t id[ID_LEN];
+	uint8_t digest[DIGEST_LEN];	/* of the envelope */
+	int64_t time;			/* when, nanoseconds */
+};
+extern const struct cat_table cat_passed;
+
+/* An envelope that was refused: another has its number, or it follows another than the vault knows. */
+struct cat_fork {
+	uint8_t machine_id[ID_LEN];
+	int64_t seq;
+	uint8_t digest[DIGEST_LEN];	/* of the envelope */
+	uint8_t id[ID_LEN];
+	int64_t time;			/* when it came first, nanoseconds */
+};
+extern const struct cat_table cat_forks;
+
 /* An id that an ingested disk of this machine names and that could not be taken from it: no longer promised. */
 struct cat_unstored {
 	uint8_t machine_id[ID_LEN];

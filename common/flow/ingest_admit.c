@@ -68,6 +68,7 @@ record_unclaimed(struct ingest *g, struct err *e)
 static int
 number_taken(struct ingest *g, const struct ingest_envelope *x, struct err *e)
 {
+	struct cat_passed passed;
 	struct cat_snapshot s;
 	int rc;
 
@@ -76,6 +77,12 @@ number_taken(struct ingest *g, const struct ingest_envelope *x, struct err *e)
 	if ((rc = catalog_get(g->v->catalog, &cat_snapshots, &s, e)) < 0)
 		return -1;
 	if (rc == 0 && memcmp(s.digest, x->digest, DIGEST_LEN) != 0)
+		return 1;
+	memcpy(passed.machine_id, x->env.machine_id, ID_LEN);
+	passed.seq = s.seq;
+	if ((rc = catalog_get(g->v->catalog, &cat_passed, &passed, e)) < 0)
+		return -1;
+	if (rc == 0 && memcmp(passed.digest, x->digest, DIGEST_LEN) != 0)
 		return 1;
 	for (const struct ingest_envelope *y = g->envs; y < x; y++)
 		if (y->env.seq == x->env.seq && memcmp(y->digest, x->digest, DIGEST_LEN) != 0)

@@ -318,6 +318,7 @@ static int
 apply_snapshot(struct vault *v, const struct record *r, struct err *e)
 {
 	struct cat_snapshot s = { .received = r->time, .state = SNAPSHOT_UNKNOWN };
+	struct cat_passed passed;
 	struct cat_gone gone;
 	struct envelope n;
 	int rc;
@@ -348,6 +349,10 @@ apply_snapshot(struct vault *v, const struct record *r, struct err *e)
 	statement_digest(&envelope_schema, r->body.p, r->body.len, s.digest);
 	memcpy(s.refs_digest, n.refs_digest, DIGEST_LEN);
 	s.refs_count = (int64_t)n.refs_count;
+	memcpy(passed.machine_id, n.machine_id, ID_LEN);
+	passed.seq = s.seq;
+	if (catalog_drop(v->catalog, &cat_passed, &passed, e) != 0)
+		return -1;	/* its list has come after all */
 	return apply_filed(v, e) != 0 ? -1 : catalog_put(v->catalog, &cat_snapshots, &s, e);
 }
 
@@ -497,6 +502,10 @@ vault_apply(struct vault *v, const struct record *r, struct err *e)
 		return apply_handed_off(v, r, e);
 	case REC_GIVEN_UP:
 		return apply_given_up(v, r, e);
+	case REC_PASSED_OVER:
+		return apply_passed(v, r, e);
+	case REC_FORK:
+		return apply_fork(v, r, e);
 	case REC_DELETED:
 	case REC_UNDELETED:
 	case REC_PROTECTED:

@@ -50,6 +50,10 @@ int apply_disk_refused(struct vault *v, const struct record *r, struct err *e);
 int apply_retention(struct vault *v, const struct record *r, struct err *e);
 int apply_collected(struct vault *v, const struct record *r, struct err *e);
 
+/* upload_apply.c: an envelope whose list did not come had its number passed over; one was found to be a fork. */
+int apply_passed(struct vault *v, const struct record *r, struct err *e);
+int apply_fork(struct vault *v, const struct record *r, struct err *e);
+
 /* receipt_apply.c: a receipt was given or answered, ids were given up. */
 int apply_receipt(struct vault *v, const struct record *r, struct err *e);
 int apply_handed_off(struct vault *v, const struct record *r, struct err *e);

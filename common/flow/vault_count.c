@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_doubt.h"
+#include "common/crypto/hash.h"
 #include "common/flow/container.h"
 #include "common/flow/refs_merge.h"
 #include "common/flow/refs_read.h"
@@ -54,6 +56,7 @@ struct count {
 	uint32_t *needed;		/* by which of the snapshots */
 	vault_missing_fn fn;		/* is told what is missing; may be NULL */
 	void *arg;
+	int gone_too;			/* and what was given up */
 };
 
 static int
@@ -296,7 +299,7 @@ batch_count(struct count *c, struct cat_snapshot *rows, struct err *e)
 			row->given_up += !promised && c->gone[i];
 			row->missing += !promised && !c->gone[i];
 		}
-		if (!promised && !c->gone[i] && c->fn != NULL && c->fn(c->arg, c->ids + i * DIGEST_LEN, e) != 0)
+		if (!promised && (!c->gone[i] || c->gone_too) && c->fn != NULL && c->fn(c->arg, c->ids + i * DIGEST_LEN, e) != 0)
 			return -1;
 	}
 	c->n = 0;
@@ -352,11 +355,21 @@ group_count(struct count *c, struct cat_snapshot *rows, size_t n, struct err *e)
 	return rc;
 }
 
+/* What images are in the mail, and what snapshots there are. */
 static int
-count_begin(struct count *c, struct err *e)
+count_look(struct count *c, struct err *e)
 {
 	struct cat_snapshot like;
 
+	memcpy(like.machine_id, c->machine, ID_LEN);
+	if (catalog_each(c->v->catalog, &cat_images, 0, NULL, pledge_take, c, e) != 0)
+		return -1;
+	return catalog_each(c->v->catalog, &cat_snapshots, 1, &like, snapshot_note, c, e);
+}
+
+static int
+count_begin(struct count *c, struct err *e)
+{
 	c->ids = malloc((size_t)BATCH * DIGEST_LEN);
 	c->held = malloc(BATCH);
 	c->lost = calloc(BATCH, 1);
@@ -367,10 +380,7 @@ count_begin(struct count *c, struct err *e)
 	if (c->ids == NULL || c->held == NULL || c->lost == NULL || c->promised == NULL || c->gone == NULL ||
 	    c->doubted == NULL || c->needed == NULL)
 		return err_errno(e, "states of snapshots");
-	memcpy(like.machine_id, c->machine, ID_LEN);
-	if (catalog_each(c->v->catalog, &cat_images, 0, NULL, pledge_take, c, e) != 0)
-		return -1;
-	return catalog_each(c->v->catalog, &cat_snapshots, 1, &like, snapshot_note, c, e);
+	return count_look(c, e);
 }
 
 int
@@ -378,6 +388,22 @@ vault_count(struct vault *v, struct container *store, const uint8_t machine[ID_L
     struct err *e)
 {
 	return vault_missing(v, store, machine, rows, n, NULL, NULL, e);
+}
+
+static void
+count_end(struct count *c)
+{
+	for (size_t i = 0; i < c->npledges; i++)
+		free(c->pledges[i].manifest);
+	free(c->all);
+	free(c->parts);
+	free(c->ids);
+	free(c->held);
+	free(c->lost);
+	free(c->promised);
+	free(c->gone);
+	free(c->doubted);
+	free(c->needed);
 }
 
 int
@@ -389,16 +415,76 @@ vault_missing(struct vault *v, struct container *store, const uint8_t machine[ID
 
 	for (size_t i = 0; i < n && rc == 0; i += COUNT_TOGETHER)
 		rc = group_count(&c, rows + i, n - i < COUNT_TOGETHER ? n - i : COUNT_TOGETHER, e);
-	for (size_t i = 0; i < c.npledges; i++)
-		free(c.pledges[i].manifest);
-	free(c.all);
-	free(c.parts);
-	free(c.ids);
-	free(c.held);
-	free(c.lost);
-	free(c.promised);
-	free(c.gone);
-	free(c.doubted);
-	free(c.needed);
+	count_end(&c);
+	return rc;
+}
+
+int
+vault_lost(struct vault *v, struct container *store, const uint8_t machine[ID_LEN], const struct cat_snapshot *row,
+    vault_missing_fn fn, void *arg, struct err *e)
+{
+	struct count c = { .v = v, .store = store, .machine = machine, .fn = fn, .arg = arg, .gone_too = 1 };
+	struct cat_snapshot counted = *row;
+	int rc = count_begin(&c, e);
+
+	if (rc == 0)
+		rc = group_count(&c, &counted, 1, e);
+	count_end(&c);
+	return rc;
+}
+
+int
+vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIGEST_LEN], struct err *e)
+{
+	struct count c = { .v = v, .machine = machine };
+	int rc = count_look(&c, e);
+	struct buf b;
+
+	memset(print, 0, DIGEST_LEN);
+	buf_init(&b);
+	for (size_t i = 0; i < c.npledges; i++) {
+		buf_add(&b, c.pledges[i].image, ID_LEN);
+		buf_u32(&b, c.pledges[i].leans_on.len);
+		buf_add(&b, c.pledges[i].leans_on.p, c.pledges[i].leans_on.len);
+	}
+	for (size_t i = 0; i < c.nall; i++) {
+		struct part t = { .row = NULL };
+
+		part_pledges(&c, &c.all[i], &t);
+		if (t.own != 0 || t.leant != 0)
+			buf_add(&b, c.all[i].digest, DIGEST_LEN);
+	}
+	if (rc == 0 && (rc = buf_check(&b, e)) == 0 && c.npledges > 0)
+		hash_once(b.p, b.len, print);
+	buf_release(&b);
+	count_end(&c);
+	return rc;
+}
+
+int
+vault_promised(struct vault *v, struct container *store, const uint8_t machine[ID_LEN], vault_missing_fn fn, void *arg,
+    struct err *e)
+{
+	struct count c = { .v = v, .store = store, .machine = machine };
+	uint8_t id[DIGEST_LEN];
+	const size_t *at;
+	size_t n;
+	int rc = count_look(&c, e);
+
+	if (rc == 0 && (c.merge = refs_merge_new(e)) == NULL)
+		rc = -1;
+	for (size_t i = 0; i < c.nall && rc == 0; i++)
+		rc = part_add(&c, &c.all[i], NULL, 0, e);
+	while (rc == 0 && (rc = refs_merge_next(c.merge, id, &at, &n, e)) == 1) {
+		uint64_t own = 0, leant = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			own |= c.parts[at[i]].own;
+			leant |= c.parts[at[i]].leant;
+		}
+		rc = (own & ~leant) != 0 ? fn(arg, id, e) : 0;
+	}
+	refs_merge_free(c.merge);
+	count_end(&c);
 	return rc;
 }

@@ -40,6 +40,20 @@ typedef int (*vault_missing_fn)(void *arg, const uint8_t id[DIGEST_LEN], struct 
 int vault_missing(struct vault *v, struct container *store, const uint8_t machine[ID_LEN], struct cat_snapshot *rows,
     size_t n, vault_missing_fn fn, void *arg, struct err *e);
 
+/* As vault_missing of the one snapshot ${row}, which stays as it is; ids that were given up are told too. */
+int vault_lost(struct vault *v, struct container *store, const uint8_t machine[ID_LEN], const struct cat_snapshot *row,
+    vault_missing_fn fn, void *arg, struct err *e);
+
+/**
+ * vault_promised(v, store, machine, fn, arg, e):
+ * Tell ${fn} each id, rising, that an image of ${machine} in the mail carries itself.  Promised are
+ * those of them that the vault never had and no disk lost: the catalog knows (chunks_find, unstored_find).
+ * vault_promises: a digest of all that this depends on; equal, the ids are; zeros: none.  In a transaction or not.
+ */
+int vault_promised(struct vault *v, struct container *store, const uint8_t machine[ID_LEN], vault_missing_fn fn, void *arg,
+    struct err *e);
+int vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIGEST_LEN], struct err *e);
+
 /* Disks of the image that have not been taken in and are still to come. */
 int vault_disks_out(struct vault *v, const uint8_t image[ID_LEN], uint32_t *n, struct err *e);
 
