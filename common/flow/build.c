@@ -36,8 +36,8 @@ descriptors_raise(void)
 	}
 }
 
-static struct build *
-build_open(const struct build_options *o, struct build_report *r, struct err *e)
+struct build *
+build_new(const struct build_options *o, struct build_report *r, struct err *e)
 {
 	struct build *b = calloc(1, sizeof(*b));
 
@@ -56,11 +56,12 @@ build_open(const struct build_options *o, struct build_report *r, struct err *e)
 	return b;
 }
 
-static void
-build_release(struct build *b)
+void
+build_free(struct build *b)
 {
 	const int fds[] = { b->runs_fd, b->set_fd };
 
+	build_news_release(b->news);
 	build_disks_release(b);
 	seen_free(b->seen);
 	topup_ids_free(b->given);
@@ -74,6 +75,16 @@ build_release(struct build *b)
 	domain_keys_free(b->k);
 	state_free(b->s);
 	free(b);
+}
+
+void
+build_news_release(struct build_news *n)
+{
+	if (n == NULL)
+		return;
+	for (size_t i = 0; i < BUILD_NEWS; i++)
+		free(n->at[i].path);
+	memset(n, 0, sizeof(*n));
 }
 
 /* Look at the envelope ${seq}: 1 it is this image's and in the journal now, 0 it is not, -1. */
@@ -212,7 +223,7 @@ say_how_to_go_on(struct build *b, struct err *e)
 int
 build_run(const struct build_options *o, struct build_report *r, struct err *e)
 {
-	struct build *b = build_open(o, r, e);
+	struct build *b = build_new(o, r, e);
 	struct awake *awake;
 	char what[512];
 	int rc = -1, status;
@@ -248,7 +259,7 @@ build_run(const struct build_options *o, struct build_report *r, struct err *e)
 out:
 	if (rc == -1)
 		say_how_to_go_on(b, e);
-	build_release(b);
+	build_free(b);
 	return rc;
 }
 
@@ -287,7 +298,7 @@ build_seal(const char *state_path, const char *short_name, const char *const *di
 {
 	struct build_options o = { .state_path = state_path, .disks = disks, .ndisks = ndisks, .resume = true, .parity = -1,
 	    .reserve = UINT64_MAX, .plain_directory = true };
-	struct build *b = build_open(&o, r, e);
+	struct build *b = build_new(&o, r, e);
 	int rc = -1;
 
 	if (b == NULL)
@@ -310,6 +321,6 @@ build_seal(const char *state_path, const char *short_name, const char *const *di
 	if ((rc = build_finish(b, pass, len, false, e)) == 0)
 		report_fill(b);
 out:
-	build_release(b);
+	build_free(b);
 	return rc;
 }

@@ -90,17 +90,29 @@ paths_add(struct buf *out, const char *const *paths, size_t n, struct err *e)
 	return 0;
 }
 
-/* The record that a journal begins with. */
+/* The merge base: of a backup the one that the vault knows, else the set's newest. */
 static int
-begin_make(struct build *b, struct buf *out, struct err *e)
+base_choose(struct build *b, uint8_t id[ID_LEN], struct err *e)
+{
+	struct envelope base;
+	uint8_t *bytes = NULL;
+	size_t len;
+	uint64_t seq = b->base_seq;
+
+	if (!b->over_line && set_latest(b->s, b->set, &seq, e) != 0)
+		return -1;
+	if (seq != 0 && !b->o->full && state_envelope(b->s, seq, &bytes, &len, &base, e) == 0)
+		memcpy(id, base.snapshot_id, ID_LEN);
+	free(bytes);
+	return 0;
+}
+
+int
+build_begin_make(struct build *b, struct buf *out, struct err *e)
 {
 	const struct build_options *o = b->o;
 	struct journal_begin g = { .begin_ns = io_now_ns(), .flags = begin_flags(o), .level_u = o->level };
-	struct envelope base;
 	struct buf paths, excludes;
-	uint8_t *bytes = NULL;
-	size_t len;
-	uint64_t latest;
 	int rc = -1;
 
 	buf_init(&paths);
@@ -108,15 +120,16 @@ begin_make(struct build *b, struct buf *out, struct err *e)
 	if (paths_add(&paths, o->paths, o->npaths, e) != 0)
 		goto out;
 	rows_add(&excludes, o->excludes, o->nexcludes);
-	if (buf_check(&paths, e) != 0 || buf_check(&excludes, e) != 0 || set_latest(b->s, b->set, &latest, e) != 0)
+	if (buf_check(&paths, e) != 0 || buf_check(&excludes, e) != 0 || base_choose(b, g.base, e) != 0)
 		goto out;
-	if (latest != 0 && !o->full && state_envelope(b->s, latest, &bytes, &len, &base, e) == 0)
-		memcpy(g.base, base.snapshot_id, ID_LEN);
-	free(bytes);
-	io_random(g.image_id, ID_LEN);
 	if (o->missing == NULL)	/* a top-up has none */
 		io_random(g.snapshot_id, ID_LEN);
-	short_name_choose(b, g.short_name);
+	if (b->over_line) {	/* no image has such a name, nor zeros for an id */
+		memcpy(g.short_name, "LINE", SHORT_LEN + 1);
+	} else {
+		io_random(g.image_id, ID_LEN);
+		short_name_choose(b, g.short_name);
+	}
 	memcpy(g.machine_id, b->s->id.machine_id, ID_LEN);
 	memcpy(g.vault_id, b->s->trust.vault_id, ID_LEN);
 	memcpy(g.domain_id, b->s->id.domain_id, DIGEST_LEN);
@@ -163,7 +176,7 @@ image_new(struct build *b, struct err *e)
 	int fd = -1, rc = -1;
 
 	buf_init(&begin);
-	if (begin_make(b, &begin, e) != 0)
+	if (build_begin_make(b, &begin, e) != 0)
 		goto out;
 	for (size_t i = 0; i <= SHORT_LEN; i++)
 		lower[i] = (char)(b->r->short_name[i] >= 'A' ? b->r->short_name[i] + 32 : b->r->short_name[i]);
@@ -235,6 +248,12 @@ rows_split(struct fmt_view rows, char ***out, size_t *n, struct err *e)
 	return 0;
 }
 
+int
+build_paths_take(struct build *b, struct err *e)
+{
+	return rows_split(b->im->begin.paths, &b->paths, &b->npaths, e);
+}
+
 /* --- ids that are held --- */
 
 static int
@@ -296,13 +315,20 @@ held_load(struct build *b, struct err *e)
 	return rc;
 }
 
-static int
-seen_open(struct build *b, struct err *e)
+/* Disks that are written at the same time. */
+static unsigned
+writers_most(const struct build *b)
 {
-	unsigned writers = (b->im->options.flags & JO_SPREAD) == 0 ? 1 : b->disks.n < PACK_SINK_DISKS ? b->disks.n : PACK_SINK_DISKS;
+	return (b->im->options.flags & JO_SPREAD) == 0 ? 1 : b->disks.n < PACK_SINK_DISKS ? b->disks.n : PACK_SINK_DISKS;
+}
+
+int
+build_seen_open(struct build *b, unsigned writers, struct err *e)
+{
 	size_t memory = b->o->memory, other = pack_sink_memory(writers) + (80u << 20) + b->workers * (size_t)(8u << 20);
 
-	if (dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1)
+	if (b->runs_fd == -1 &&
+	    (dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1))
 		return -1;
 	memory = memory > other + SEEN_MEMORY_MIN ? memory - other : SEEN_MEMORY_MIN;
 	b->seen = seen_new(b->runs_fd, memory, SEEN_DISK, e);
@@ -392,7 +418,7 @@ packs_adopt(struct build *b, struct err *e)
 int
 build_reload(struct build *b, struct err *e)
 {
-	struct image_state *im = image_state_load(b->s, b->im->name, NULL, NULL, e);
+	struct image_state *im = image_state_again(b->s, b->im, e);
 
 	if (im == NULL)
 		return -1;
@@ -401,9 +427,8 @@ build_reload(struct build *b, struct err *e)
 	return 0;
 }
 
-/* Paths that nothing can be taken from are refused before anything is begun. */
-static int
-paths_check(const struct build_options *o, struct err *e)
+int
+build_paths_check(const struct build_options *o, struct err *e)
 {
 	struct walk_options w = { .paths = o->paths, .npaths = o->npaths, .network_file_systems = o->network_file_systems };
 	const struct source_view_options still = { .kind = o->snapshot, .hook = o->hook };
@@ -424,7 +449,7 @@ resume_open(struct build *b, struct err *e)
 		return -1;
 	if (!image_is_unfinished(b->im) && (b->o->replace == 0 || b->im->cancelled || b->im->lost || b->im->answer_bytes != NULL))
 		return err_set(e, ERR_NO_IMAGE, "image %s is %s", b->im->begin.short_name, image_state_word(b->im));
-	if (rows_split(b->im->begin.paths, &b->paths, &b->npaths, e) != 0 || options_put(b, PARITY_DEFAULT, e) != 0 ||
+	if (build_paths_take(b, e) != 0 || options_put(b, PARITY_DEFAULT, e) != 0 ||
 	    build_reload(b, e) != 0)
 		return -1;
 	return build_disks_open(b, e);
@@ -434,7 +459,7 @@ resume_open(struct build *b, struct err *e)
 static int
 image_open(struct build *b, struct err *e)
 {
-	if (build_disks_open(b, e) != 0 || (b->o->missing == NULL && paths_check(b->o, e) != 0))
+	if (build_disks_open(b, e) != 0 || (b->o->missing == NULL && build_paths_check(b->o, e) != 0))
 		return -1;
 	/* So is a disk that takes nothing: read-only, full, or another user's. */
 	for (unsigned i = 0; i < b->disks.n; i++)
@@ -442,7 +467,7 @@ image_open(struct build *b, struct err *e)
 			return err_during(e, "disk %s", b->disks.at[i]->target.path);
 	if (image_new(b, e) != 0)
 		return -1;
-	return rows_split(b->im->begin.paths, &b->paths, &b->npaths, e);
+	return build_paths_take(b, e);
 }
 
 /* A disk is gone: the new one takes its place, and what it held is read again. */
@@ -490,7 +515,7 @@ build_prepare(struct build *b, struct err *e)
 	b->flags = b->im->begin.flags;
 	if (b->o->replace != 0 && disk_replace(b, e) != 0)
 		return -1;
-	if (seen_open(b, e) != 0 || held_load(b, e) != 0)
+	if (build_seen_open(b, writers_most(b), e) != 0 || held_load(b, e) != 0)
 		return -1;
 	/* Also after the snapshot has its envelope: a disk that takes another's place gets packs then. */
 	if (packs_adopt(b, e) != 0 || build_reload(b, e) != 0)
@@ -518,7 +543,7 @@ build_prepare_dry(struct build *b, struct err *e)
 	if (image_choose(b, e) != 0 || build_disks_open(b, e) != 0)
 		goto out;
 	if (b->im == NULL) {
-		if (begin_make(b, &begin, e) != 0)
+		if (build_begin_make(b, &begin, e) != 0)
 			goto out;
 		if ((b->im = calloc(1, sizeof(*b->im))) == NULL) {
 			err_errno(e, "dry run");
@@ -531,7 +556,7 @@ build_prepare_dry(struct build *b, struct err *e)
 			goto out;
 		}
 	}
-	rc = rows_split(b->im->begin.paths, &b->paths, &b->npaths, e);
+	rc = build_paths_take(b, e);
 out:
 	buf_release(&begin);
 	return rc;

@@ -41,6 +41,7 @@
 
 struct cutter;
 struct codec;
+struct build_news;
 struct id_sorter;
 struct listing_writer;
 struct job;
@@ -153,7 +154,8 @@ struct engine {
 	const struct build_source *src;
 	struct build_result *res;
 	struct pack_sink *sink;
-	struct journal *items;		/* item log of this run */
+	struct journal *items;		/* item log of this run; NULL: only counted */
+	struct build_news *news;	/* the largest that are read, where it is only counted; else NULL */
 	const struct base_layer *layers;
 	size_t nlayers;
 	int runs_fd;			/* where what memory does not hold goes */
@@ -211,6 +213,9 @@ void engine_fail(struct engine *g, const struct err *e);
 /* A source item that could not be (wholly) taken: counted, said, kept in the job. */
 void engine_warn(struct engine *g, struct fmt_view dir, struct fmt_view name, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* A file was read and would be sent: noted if it is among the largest; nothing where g->news is NULL.  0 or -1. */
+int engine_news(struct engine *g, const struct piece *p, struct err *e);
 
 /**
  * entry_is_unchanged(s, walker, live, base, place):

@@ -182,7 +182,7 @@ small_out(struct order *o, struct piece *p, struct err *e)
 		extent_put(extent, &x);
 		p->en.extents = view_of(extent, EXTENT_LEN);
 		seq = b->seq;
-		if (out_use(o, p, b->len, e) != 0 || bundle_use_remember(o->g->use, p->key, &x, e) != 0)
+		if (engine_news(o->g, p, e) != 0 || out_use(o, p, b->len, e) != 0 || bundle_use_remember(o->g->use, p->key, &x, e) != 0)
 			return -1;
 		if (--b->users == 0)
 			bundle_free(o, b);

@@ -150,7 +150,8 @@ out_drain(struct order *o, bool sync, struct err *e)
 	int rc = 0;
 
 	while (rc == 0 && (b = o->head) != NULL && b->seq <= durable) {
-		rc = journal_put(o->g->items, b->type, b->p, b->len, e);
+		if (o->g->items != NULL)
+			rc = journal_put(o->g->items, b->type, b->p, b->len, e);
 		any = true;
 		if ((o->head = b->next) == NULL)
 			o->tail = NULL;
@@ -158,7 +159,7 @@ out_drain(struct order *o, bool sync, struct err *e)
 		free(b->p);
 		free(b);
 	}
-	if (rc == 0 && (sync || (any && io_mono_ns() - o->synced >= SYNC_NS))) {
+	if (rc == 0 && o->g->items != NULL && (sync || (any && io_mono_ns() - o->synced >= SYNC_NS))) {
 		o->synced = io_mono_ns();
 		rc = journal_sync(o->g->items, e);
 	}
@@ -408,7 +409,7 @@ big_done(struct order *o, struct unit *u, struct err *e)
 		p->en.extents = view_of(b->extents.p, b->extents.len);
 	}
 	progress_add(0, 1);
-	return out_entry(o, p, b->seq, e) != 0 ? -1 : 1;
+	return engine_news(o->g, p, e) != 0 || out_entry(o, p, b->seq, e) != 0 ? -1 : 1;
 }
 
 int

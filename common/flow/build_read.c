@@ -67,7 +67,8 @@ layers_find(struct reading *rd, struct err *e)
 		return -1;
 	if ((b->im->begin.flags & JB_FULL) != 0)
 		return 0;
-	if (set_latest(b->s, b->set, &latest, e) != 0)
+	latest = b->base_seq;
+	if (!b->over_line && set_latest(b->s, b->set, &latest, e) != 0)
 		return -1;
 	snprintf(name, sizeof(name), "%08llu.itm", (unsigned long long)latest);
 	if (latest == 0 || io->fstatat(rd->snaps_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -177,6 +178,7 @@ sink_make(struct reading *rd, struct err *e)
 	rd->sink.secret = b->s->sign_secret;
 	rd->sink.journal = b->j;
 	rd->sink.seen = b->seen;
+	rd->sink.line = b->line;
 	return (rd->g.sink = pack_sink_new(&rd->sink, e)) == NULL ? -1 : 0;
 }
 
@@ -207,10 +209,10 @@ engine_make(struct reading *rd, struct err *e)
 	if (rd->base_use == NULL || (g->use = bundle_use_new()) == NULL)
 		return err_set(e, ERR_MEMORY, "no memory for the use of bundles");
 	snprintf(name, sizeof(name), "items.%04u", rd->run);
-	if ((g->items = journal_create(b->im->fd, name, 0, NULL, 0, e)) == NULL || walker_make(rd, e) != 0 ||
-	    sink_make(rd, e) != 0)
+	g->news = b->news;
+	if (b->news == NULL && (g->items = journal_create(b->im->fd, name, 0, NULL, 0, e)) == NULL)
 		return -1;
-	return 0;
+	return walker_make(rd, e) != 0 ? -1 : sink_make(rd, e);
 }
 
 /* Threads run until all is out. */
@@ -270,6 +272,16 @@ reading_release(struct reading *rd)
 	}
 }
 
+/* What would have been sent. */
+static void
+reading_count(struct reading *rd)
+{
+	struct pack_sink_totals t;
+
+	pack_sink_totals(rd->g.sink, &t);
+	rd->b->r->result.stored_bytes = t.bytes;
+}
+
 /* The listing is complete: number it. */
 static int
 reading_end(struct reading *rd, struct err *e)
@@ -281,6 +293,10 @@ reading_end(struct reading *rd, struct err *e)
 	rd->b->r->result.read_bytes = atomic_load(&rd->g.read_bytes);
 	if (listing_writer_finish(rd->order->listing, top, &levels, &entries, e) != 0)
 		return -1;
+	if (rd->b->news != NULL) {
+		reading_count(rd);
+		return 0;
+	}
 	if (build_number(rd->b, rd->order, top, levels, entries, rd->g.walker, e) != 0 || build_reload(rd->b, e) != 0)
 		return -1;
 	bundle_use_lengths(rd->g.use, rd->base_use);
@@ -300,9 +316,9 @@ build_read(struct build *b, struct err *e)
 	}
 	rd->b = b;
 	rd->snaps_fd = -1;
-	progress_start("read", 0);
+	progress_start(b->news != NULL ? "count" : "read", 0);
 	/* The disks first: a new one moves the journal on. */
-	if (build_disks_writers(b, &rd->sink, e) == 0 && build_view_open(b, e) == 0 && layers_find(rd, e) == 0 &&
+	if ((b->over_line || build_disks_writers(b, &rd->sink, e) == 0) && build_view_open(b, e) == 0 && layers_find(rd, e) == 0 &&
 	    source_make(rd, e) == 0 && engine_make(rd, e) == 0 && order_begin(rd->order, &rd->g, b->runs_fd, e) == 0)
 		rc = engine_run(rd, e);
 	progress_end();

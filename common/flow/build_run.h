@@ -33,16 +33,47 @@ struct build {
 	char set[SET_NAME_MAX + 1];
 	unsigned workers;
 	uint32_t flags;			/* JB_*, as the image was begun with */
+	/* A backup over the line (backup.h): no disks, and */
+	bool over_line;
+	const struct sink_line *line;	/* where its packs go */
+	uint64_t base_seq;		/* the merge base, which the vault knows; 0: none */
+	struct build_news *news;	/* nothing is sent or numbered: what is new, counted; else NULL */
 	char **paths;			/* from the journal: what the image was begun with */
 	size_t npaths;
 };
+
+/* build.c: what both a build and a backup begin with, and end. */
+struct build *build_new(const struct build_options *o, struct build_report *r, struct err *e);
+void build_free(struct build *b);
+
+/* The largest files that are read, and would be sent. */
+#define BUILD_NEWS	5u
+struct build_news {
+	struct {
+		char *path;		/* fit for a terminal */
+		uint64_t size;
+	} at[BUILD_NEWS];		/* the largest first; NULL ends them */
+};
+void build_news_release(struct build_news *n);
+
+/* build_begin.c: for a build over the line. */
+
+/* The record that a journal begins with, appended to ${out}.  0 or -1. */
+struct buf;
+int build_begin_make(struct build *b, struct buf *out, struct err *e);
+/* b->paths from b->im. */
+int build_paths_take(struct build *b, struct err *e);
+/* Paths that nothing can be taken from are refused before anything is begun: ERR_SOURCE, ERR_TARGET. */
+int build_paths_check(const struct build_options *o, struct err *e);
+/* b->runs_fd, and b->seen without ids; ${writers}: disks or uploads at the same time. */
+int build_seen_open(struct build *b, unsigned writers, struct err *e);
 
 /* build_begin.c: a new image, or the one to go on with; then disk, journal, held ids. */
 int build_prepare(struct build *b, struct err *e);
 /* The same for a dry run: nothing is made, b->im is what would be begun. */
 int build_prepare_dry(struct build *b, struct err *e);
 
-/* build_read.c: from the source to durable packs and a numbered, signed envelope. */
+/* build_read.c: from the source to durable packs and a numbered, signed envelope; with b->news only counted. */
 int build_read(struct build *b, struct err *e);
 
 /* What a build would read: fills the result, writes nothing. */
@@ -60,7 +91,6 @@ int build_numbered(struct build *b, struct err *e);
  * snapshot needs and this image does not carry.  0, or -1 with ${e}:
  * ERR_UNFINISHED where it needs a chunk that none of them carries.
  */
-struct buf;
 int build_leans_on(struct build *b, struct buf *out, struct err *e);
 
 /**

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/flow/build_engine.h"
+#include "common/flow/build_run.h"
 #include "common/pack/listing_write.h"
 
 #define SLAB_BLOCK	(64u << 10)
@@ -79,21 +80,50 @@ engine_fail(struct engine *g, const struct err *e)
 	pthread_mutex_unlock(&g->lock);
 }
 
+/* A directory and a name in it, fit for a terminal. */
+static void
+path_text(char *out, size_t cap, struct fmt_view dir, struct fmt_view name)
+{
+	char a[2048], b[1024];
+
+	text_safe(a, sizeof(a), dir.p, dir.len);
+	text_safe(b, sizeof(b), name.p, name.len);
+	if (name.len == 0)
+		snprintf(out, cap, "%s", a);
+	else
+		snprintf(out, cap, "%s%s%s", a, dir.len > 1 ? "/" : "", b);
+}
+
+int
+engine_news(struct engine *g, const struct piece *p, struct err *e)
+{
+	struct build_news *n = g->news;
+	char path[4 * 1024];
+	size_t at = BUILD_NEWS;
+
+	if (n == NULL)
+		return 0;
+	while (at > 0 && (n->at[at - 1].path == NULL || n->at[at - 1].size < p->en.size))
+		at--;
+	if (at == BUILD_NEWS)
+		return 0;
+	free(n->at[BUILD_NEWS - 1].path);
+	memmove(&n->at[at + 1], &n->at[at], (BUILD_NEWS - 1 - at) * sizeof(n->at[0]));
+	path_text(path, sizeof(path), p->path, p->en.name);
+	n->at[at].size = p->en.size;
+	return (n->at[at].path = strdup(path)) == NULL ? err_errno(e, "what is new") : 0;
+}
+
 void
 engine_warn(struct engine *g, struct fmt_view dir, struct fmt_view name, const char *fmt, ...)
 {
-	char path[4 * 1024], what[512], a[2048], b[1024];
+	char path[4 * 1024], what[512];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	text_safe(a, sizeof(a), dir.p, dir.len);
-	text_safe(b, sizeof(b), name.p, name.len);
-	if (name.len == 0)
-		snprintf(path, sizeof(path), "%s", a);
-	else
-		snprintf(path, sizeof(path), "%s%s%s", a, dir.len > 1 ? "/" : "", b);
+	path_text(path, sizeof(path), dir, name);
 	say_warn("%s: %s", path, what);
 	pthread_mutex_lock(&g->lock);
 	g->res->warnings++;

@@ -25,7 +25,7 @@ store_chunks(struct worker *w, unsigned kind, const uint8_t *data, const uint32_
 		chunk_id(w->g->keys, kind, p, lens[i], ids + (size_t)i * DIGEST_LEN);
 		p += lens[i];
 	}
-	if (pack_sink_claim(w->g->sink, ids, n, known, e) != 0)
+	if (pack_sink_claim(w->g->sink, kind, ids, n, known, e) != 0)
 		return -1;
 	p = data;
 	for (uint32_t i = 0; i < n; i++) {

@@ -176,17 +176,19 @@ static int
 take_pack(struct image_state *im, struct fmt_view v, struct err *e)
 {
 	struct pack_record p;
-	struct image_disk *d;
+	struct image_disk *d = NULL;
 
-	if (pack_record_decode(&p, v, e) != 0 || (d = disk_known(im, p.disk, e)) == NULL)
+	if (pack_record_decode(&p, v, e) != 0 || (p.disk != 0 && (d = disk_known(im, p.disk, e)) == NULL))
 		return -1;
-	d->packs++;
-	d->pack_bytes += p.len;
-	d->chunks += p.table.count;
-	if (p.number >= d->next_pack)
-		d->next_pack = p.number + 1;
-	if (d->gone)
-		return 0;
+	if (d != NULL) {
+		d->packs++;
+		d->pack_bytes += p.len;
+		d->chunks += p.table.count;
+		if (p.number >= d->next_pack)
+			d->next_pack = p.number + 1;
+		if (d->gone)
+			return 0;
+	}
 	im->packs++;
 	im->pack_bytes += p.len;
 	im->chunks += p.table.count;
@@ -265,8 +267,8 @@ packs_tell(const struct image_state *im, struct journal_reader *r, bool gone, im
 		if (pack_record_decode(&p, v, e) != 0)
 			return -1;
 		/* A disk that another thread has begun since the journal was read is not of this state. */
-		d = image_disk(im, p.disk);
-		if (d != NULL && d->gone == gone && fn(arg, p.disk, p.number, p.len, &p.table, v.p + 12, p.table_len, v.p + 12 + p.table_len, e) != 0)
+		d = p.disk != 0 ? image_disk(im, p.disk) : NULL;
+		if ((p.disk == 0 ? !gone : d != NULL && d->gone == gone) && fn(arg, p.disk, p.number, p.len, &p.table, v.p + 12, p.table_len, v.p + 12 + p.table_len, e) != 0)
 			return -1;
 	}
 	return got;
@@ -313,12 +315,12 @@ journal_take(struct image_state *im, struct journal_reader *r, struct err *e)
 	return got;
 }
 
-struct image_state *
-image_state_load(struct state *s, const char *name, image_pack_fn fn, void *arg, struct err *e)
+/* What the journal in the directory ${path} says; ${name} is for messages. */
+static struct image_state *
+state_load(struct state *s, const char *path, const char *name, image_pack_fn fn, void *arg, struct err *e)
 {
 	struct image_state *im = calloc(1, sizeof(*im));
 	struct journal_reader *r = NULL;
-	char path[64];
 	int rc = -1;
 
 	if (im == NULL) {
@@ -327,11 +329,9 @@ image_state_load(struct state *s, const char *name, image_pack_fn fn, void *arg,
 	}
 	im->fd = -1;
 	im->options.parity = PARITY_DEFAULT;
-	for (size_t i = 0; i < SHORT_LEN && name[i] != 0; i++)
-		im->name[i] = (char)tolower((unsigned char)name[i]);
-	snprintf(path, sizeof(path), "images/%s", im->name);
+	(void)snprintf(im->path, sizeof(im->path), "%s", path);
 	if ((im->fd = dir_open(s->fd, path, e)) == -1)
-		err_set(e, ERR_NO_IMAGE, "there is no image %s in %s", name, s->path);
+		err_set(e, ERR_NO_IMAGE, "there is no %s in %s", name, s->path);
 	else if ((r = journal_reader_new(im->fd, "journal", e)) != NULL)
 		rc = journal_take(im, r, e);
 	journal_reader_free(r);
@@ -339,11 +339,42 @@ image_state_load(struct state *s, const char *name, image_pack_fn fn, void *arg,
 		rc = image_packs(s, im, fn, arg, e);
 	if (rc != 0) {
 		if (im->fd != -1)
-			err_during(e, "image %s", name);
+			err_during(e, "%s", name);
 		image_state_free(im);
 		return NULL;
 	}
 	return im;
+}
+
+struct image_state *
+image_state_load(struct state *s, const char *name, image_pack_fn fn, void *arg, struct err *e)
+{
+	struct image_state *im;
+	char lower[SHORT_LEN + 1] = "", path[64], said[64];
+
+	for (size_t i = 0; i < SHORT_LEN && name[i] != 0; i++)
+		lower[i] = (char)tolower((unsigned char)name[i]);
+	snprintf(path, sizeof(path), "images/%s", lower);
+	snprintf(said, sizeof(said), "image %.32s", name);
+	if ((im = state_load(s, path, said, fn, arg, e)) != NULL)
+		memcpy(im->name, lower, sizeof(im->name));
+	return im;
+}
+
+struct image_state *
+image_state_load_line(struct state *s, const char *set, image_pack_fn fn, void *arg, struct err *e)
+{
+	char path[IMAGE_PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), BACKUP_DIR, set);
+	return state_load(s, path, "unfinished backup", fn, arg, e);
+}
+
+struct image_state *
+image_state_again(struct state *s, const struct image_state *im, struct err *e)
+{
+	return im->name[0] != '\0' ? image_state_load(s, im->name, NULL, NULL, e) :
+	    image_state_load_line(s, im->begin.set_name, NULL, NULL, e);
 }
 
 void

@@ -1,7 +1,7 @@
 #ifndef SAMARA_FLOW_IMAGE_STATE_H
 #define SAMARA_FLOW_IMAGE_STATE_H
 
-/* An image as the machine's state knows it: what its journal says. */
+/* An image, or a backup over the line, as the machine's state knows it: what its journal says. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,9 +29,14 @@ struct image_disk {
 	uint64_t pack_bytes, chunks;
 };
 
+/* Where the journal of a set's backup over the line stands; its packs are of disk 0, its image id is zeros. */
+#define BACKUP_DIR	"sets/%s/backup"
+#define IMAGE_PATH_MAX	(SET_NAME_MAX + 32)
+
 struct image_state {
-	int fd;				/* of images/rm4k in the state */
-	char name[SHORT_LEN + 1];	/* lower case, the directory's name */
+	int fd;				/* of images/rm4k, or sets/NAME/backup, in the state */
+	char name[SHORT_LEN + 1];	/* lower case, the directory's name; "" for a backup over the line */
+	char path[IMAGE_PATH_MAX];	/* of the directory, below the state */
 	struct journal_begin begin;	/* views point into begin_bytes */
 	uint8_t *begin_bytes;
 	struct journal_options options;
@@ -63,6 +68,12 @@ typedef int (*image_pack_fn)(void *arg, uint32_t disk, uint32_t number, uint32_t
  */
 struct image_state *image_state_load(struct state *s, const char *name, image_pack_fn fn, void *arg, struct err *e);
 void image_state_free(struct image_state *im);
+
+/* The same for the unfinished backup over the line of ${set}; ERR_NO_IMAGE, or ERR_NOT_FOUND (no journal yet), where there is none. */
+struct image_state *image_state_load_line(struct state *s, const char *set, image_pack_fn fn, void *arg, struct err *e);
+
+/* Read the journal of ${im} once more, after records were added.  NULL with ${e}. */
+struct image_state *image_state_again(struct state *s, const struct image_state *im, struct err *e);
 
 /**
  * image_packs(s, im, fn, arg, e):

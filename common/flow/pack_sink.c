@@ -7,8 +7,10 @@
 #include "common/base/err.h"
 #include "common/base/io.h"
 #include "common/catalog/seen.h"
+#include "common/flow/journal.h"
 #include "common/flow/pack_sink_job.h"
 #include "common/pack/chunk_seal.h"
+#include "formats/fmt_listing.h"
 
 #define PARTS_MAX_PACK	8192u
 
@@ -44,36 +46,79 @@ flight_find_locked(struct pack_sink *s, const uint8_t *id)
 	return f;
 }
 
-int
-pack_sink_claim(struct pack_sink *s, const uint8_t *ids, size_t n, uint8_t *known, struct err *e)
+/* An id of the caller's, who will pack it or say that it need not. */
+static int
+flight_add_locked(struct pack_sink *s, const uint8_t *id, struct err *e)
 {
-	struct flight *f;
+	struct flight *f = malloc(sizeof(*f));
+
+	if (f == NULL)
+		return err_errno(e, "claim a chunk");
+	memcpy(f->id, id, DIGEST_LEN);
+	f->seq = 0;
+	f->next = s->flights[le16_get(id)];
+	s->flights[le16_get(id)] = f;
+	return 0;
+}
+
+/* Take an id out of those on their way. */
+static void
+flight_land_locked(struct pack_sink *s, const uint8_t *id)
+{
+	struct flight **f = flight_find_locked(s, id), *gone = *f;
+
+	if (gone != NULL) {
+		*f = gone->next;
+		free(gone);
+	}
+}
+
+/* Of what nobody here has, the other side may have some.  Not under the lock: others go on, and wait only for these ids. */
+static int
+claim_ask(struct pack_sink *s, unsigned kind, const uint8_t *ids, size_t n, uint8_t *known, struct err *e)
+{
+	uint8_t *want = malloc(n * (DIGEST_LEN + 1)), *has;
+	size_t m = 0;
+	int rc = 0;
+
+	if (want == NULL)
+		return err_errno(e, "claim a chunk");
+	has = want + n * DIGEST_LEN;
+	for (size_t i = 0; i < n; i++)
+		if (!known[i])
+			memcpy(want + m++ * DIGEST_LEN, ids + i * DIGEST_LEN, DIGEST_LEN);
+	if (m > 0)
+		rc = s->o.line->ask(s->o.line->arg, kind, want, m, has, e);
+	if (m > 0 && rc == 0) {
+		pthread_mutex_lock(&s->lock);
+		m = 0;
+		for (size_t i = 0; i < n; i++)
+			if (!known[i] && (known[i] = has[m++]) != 0)
+				flight_land_locked(s, ids + i * DIGEST_LEN);
+		pthread_cond_broadcast(&s->changed);
+		pthread_mutex_unlock(&s->lock);
+	}
+	free(want);
+	return rc;
+}
+
+int
+pack_sink_claim(struct pack_sink *s, unsigned kind, const uint8_t *ids, size_t n, uint8_t *known, struct err *e)
+{
 	int rc = -1;
 
 	pthread_mutex_lock(&s->lock);
-	if (sink_failed_locked(s, e) != 0 || seen_claim(s->o.seen, ids, n, known, e) != 0)
-		goto out;
-	for (size_t i = 0; i < n; i++) {
-		if (known[i])
-			continue;
-		if ((f = malloc(sizeof(*f))) == NULL) {
-			err_errno(e, "claim a chunk");
-			goto out;
-		}
-		memcpy(f->id, ids + i * DIGEST_LEN, DIGEST_LEN);
-		f->seq = 0;
-		f->next = s->flights[le16_get(f->id)];
-		s->flights[le16_get(f->id)] = f;
-	}
-	rc = 0;
-out:
-	/* Some ids may count as claimed now, with nobody to pack them: nothing may be believed any more. */
-	if (rc != 0 && !s->failed) {
-		s->failed = true;
-		s->err = *e;
-		pthread_cond_broadcast(&s->changed);
-	}
+	if (sink_failed_locked(s, e) == 0 && seen_claim(s->o.seen, ids, n, known, e) == 0)
+		rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (!known[i])
+			rc = flight_add_locked(s, ids + i * DIGEST_LEN, e);
 	pthread_mutex_unlock(&s->lock);
+	if (rc == 0 && s->o.line != NULL && s->o.line->ask != NULL)
+		rc = claim_ask(s, kind, ids, n, known, e);
+	/* Some ids may count as claimed now, with nobody to pack them: nothing may be believed any more. */
+	if (rc != 0)
+		sink_fail(s, e);
 	return rc;
 }
 
@@ -159,6 +204,16 @@ sink_room_locked(struct pack_sink *s, uint32_t len, struct err *e)
 	}
 }
 
+/* Nothing is sent: what it would take is counted. */
+static void
+sink_count_locked(struct pack_sink *s, const uint8_t *id, uint32_t len)
+{
+	s->totals.chunks++;
+	s->totals.bytes += pack_len(1, chunk_frame_len(len)) - pack_len(0, 0);
+	flight_land_locked(s, id);
+	pthread_cond_broadcast(&s->changed);
+}
+
 int
 pack_sink_add(struct pack_sink *s, unsigned kind, const uint8_t *id, const uint8_t *inner, uint32_t len, struct err *e)
 {
@@ -168,7 +223,10 @@ pack_sink_add(struct pack_sink *s, unsigned kind, const uint8_t *id, const uint8
 	int rc;
 
 	pthread_mutex_lock(&s->lock);
-	if ((rc = sink_room_locked(s, len, e)) == 0) {
+	if (s->o.line != NULL && s->o.line->put == NULL) {
+		sink_count_locked(s, id, len);
+		rc = sink_failed_locked(s, e);
+	} else if ((rc = sink_room_locked(s, len, e)) == 0) {
 		a = s->filling;
 		p = &a->parts[a->n++];
 		memcpy(p->id, id, DIGEST_LEN);
@@ -270,20 +328,6 @@ pack_sink_totals(struct pack_sink *s, struct pack_sink_totals *t)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static void
-flights_land_locked(struct pack_sink *s, const uint8_t *ids, uint32_t n)
-{
-	struct flight **f, *gone;
-
-	for (uint32_t i = 0; i < n; i++) {
-		f = flight_find_locked(s, ids + (size_t)i * DIGEST_LEN);
-		if ((gone = *f) != NULL) {
-			*f = gone->next;
-			free(gone);
-		}
-	}
-}
-
 void
 sink_landed(struct pack_sink *s, struct pending *b, unsigned n)
 {
@@ -293,7 +337,8 @@ sink_landed(struct pack_sink *s, struct pending *b, unsigned n)
 		s->totals.bytes += b[i].info.len;
 		s->totals.chunks += b[i].info.count;
 		s->published[b[i].seq % RING] = 1;
-		flights_land_locked(s, b[i].ids, b[i].info.count);
+		for (uint32_t k = 0; k < b[i].info.count; k++)
+			flight_land_locked(s, b[i].ids + (size_t)k * DIGEST_LEN);
 	}
 	while (s->published[(s->durable + 1) % RING]) {
 		s->durable++;
@@ -301,6 +346,43 @@ sink_landed(struct pack_sink *s, struct pending *b, unsigned n)
 	}
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
+}
+
+struct slot *
+slot_ready_locked(struct pack_sink *s)
+{
+	struct slot *found = NULL;
+
+	for (unsigned i = 0; i < s->nslots; i++)
+		if (s->slots[i].state == SLOT_READY && (found == NULL || s->slots[i].turn < found->turn))
+			found = &s->slots[i];
+	return found;
+}
+
+void
+slot_done(struct pack_sink *s, struct slot *slot, bool written)
+{
+	pthread_mutex_lock(&s->lock);
+	slot->state = written ? SLOT_EMPTY : SLOT_READY;
+	if (written) {
+		slot->turn += s->nslots;
+		s->nwritten++;
+	}
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int
+sink_journal(struct pack_sink *s, uint32_t disk, uint32_t number, const struct pack_info *info, const uint8_t *table,
+    struct err *e)
+{
+	uint8_t head[12];
+	const struct fmt_view parts[2] = { view_of(head, sizeof(head)), view_of(table, info->table_len + PACK_FOOT_LEN) };
+
+	le32_put(head, disk);
+	le32_put(head + 4, number);
+	le32_put(head + 8, info->len);
+	return journal_add(s->o.journal, JOURNAL_PACK, parts, 2, e);
 }
 
 static int
@@ -339,12 +421,12 @@ writers_start(struct pack_sink *s, struct err *e)
 	struct writer *w;
 	int rc;
 
-	s->live = s->o.ndisks;
-	for (unsigned i = 0; i < s->o.ndisks; i++) {
+	s->live = s->nwriters;
+	for (unsigned i = 0; i < s->nwriters; i++) {
 		w = &s->writers[i];
 		w->s = s;
 		w->d = s->o.disks[i];
-		if ((rc = pthread_create(&w->thread, NULL, writer_main, w)) != 0) {
+		if ((rc = pthread_create(&w->thread, NULL, s->o.line != NULL ? upload_main : writer_main, w)) != 0) {
 			errno = rc;
 			return err_errno(e, "start a pack writer");
 		}
@@ -364,11 +446,12 @@ pack_sink_new(const struct pack_sink_options *o, struct err *e)
 	}
 	s->o = *o;
 	s->next_seq = 1;
-	s->nslots = SINK_SLOTS + o->ndisks;
+	s->nwriters = o->line == NULL ? o->ndisks : o->line->put != NULL ? o->line->uploads : 0;
+	s->nslots = o->line != NULL && o->line->put == NULL ? 0 : SINK_SLOTS + s->nwriters;
 	err_clear(&s->err);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
-	if (sink_memory(s) != 0)
+	if (s->nslots > 0 && sink_memory(s) != 0)
 		err_errno(e, "memory for packs");
 	else if (writers_start(s, e) == 0)
 		return s;
@@ -379,7 +462,7 @@ pack_sink_new(const struct pack_sink_options *o, struct err *e)
 static bool
 sink_runs(const struct pack_sink *s)
 {
-	for (unsigned i = 0; i < s->o.ndisks; i++)
+	for (unsigned i = 0; i < s->nwriters; i++)
 		if (s->writers[i].running)
 			return true;
 	return false;
@@ -395,7 +478,7 @@ pack_sink_stop(struct pack_sink *s, int drop, struct err *e)
 	s->dropping = drop;
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
-	for (unsigned i = 0; i < s->o.ndisks; i++) {
+	for (unsigned i = 0; i < s->nwriters; i++) {
 		if (s->writers[i].running)
 			pthread_join(s->writers[i].thread, NULL);
 		s->writers[i].running = false;

@@ -1,7 +1,7 @@
 #ifndef SAMARA_FLOW_PACK_SINK_JOB_H
 #define SAMARA_FLOW_PACK_SINK_JOB_H
 
-/* What the sink and the writers of its disks share; private to pack_sink.c and pack_writer.c. */
+/* What the sink and the writers of its disks or its line share; private to pack_sink.c, pack_writer.c and pack_upload.c. */
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -57,7 +57,7 @@ struct pending {
 	uint8_t *ids;
 };
 
-/* The thread that writes a disk. */
+/* The thread that writes a disk, or one of those that send. */
 struct writer {
 	struct pack_sink *s;
 	struct sink_disk d;
@@ -85,6 +85,7 @@ struct pack_sink {
 	bool stopping, dropping, failed;
 	struct err err;
 	struct writer writers[PACK_SINK_DISKS];
+	unsigned nwriters;
 	unsigned live;		/* writers that have a disk with room */
 	struct pack_sink_totals totals;
 };
@@ -95,7 +96,15 @@ struct pack_sink {
 void sink_fail(struct pack_sink *s, const struct err *e);
 /* Batch ${b} of ${n} packs is published and in the journal. */
 void sink_landed(struct pack_sink *s, struct pending *b, unsigned n);
-/* A writer's thread; ${arg} is its struct writer. */
+/* The finished pack with the lowest sequence; NULL if none waits. */
+struct slot *slot_ready_locked(struct pack_sink *s);
+/* The pack is written: its slot is free; or it waits for another writer. */
+void slot_done(struct pack_sink *s, struct slot *slot, bool written);
+/* The record of a durable pack into the journal; 0 for ${disk}: it is at the other end of a line. */
+int sink_journal(struct pack_sink *s, uint32_t disk, uint32_t number, const struct pack_info *info, const uint8_t *table,
+    struct err *e);
+/* A writer's thread; ${arg} is its struct writer: for a disk, for a line. */
 void *writer_main(void *arg);
+void *upload_main(void *arg);
 
 #endif

@@ -141,18 +141,9 @@ publish_files(struct writer *w, struct err *e)
 static int
 publish_journal(struct writer *w, struct err *e)
 {
-	uint8_t head[12];
-	struct fmt_view parts[2];
-
-	for (unsigned i = 0; i < w->nbatch; i++) {
-		le32_put(head, w->d.number);
-		le32_put(head + 4, w->batch[i].number);
-		le32_put(head + 8, w->batch[i].info.len);
-		parts[0] = (struct fmt_view){ .p = head, .len = sizeof(head) };
-		parts[1] = (struct fmt_view){ .p = w->batch[i].table, .len = w->batch[i].info.table_len + PACK_FOOT_LEN };
-		if (journal_add(w->s->o.journal, JOURNAL_PACK, parts, 2, e) != 0)
+	for (unsigned i = 0; i < w->nbatch; i++)
+		if (sink_journal(w->s, w->d.number, w->batch[i].number, &w->batch[i].info, w->batch[i].table, e) != 0)
 			return -1;
-	}
 	return journal_sync(w->s->o.journal, e);
 }
 
@@ -190,18 +181,6 @@ writer_publish(struct writer *w, struct err *e)
 		pending_free(&w->batch[i]);
 	w->nbatch = 0;
 	return 0;
-}
-
-/* The finished pack with the lowest sequence; NULL if none waits. */
-static struct slot *
-slot_ready_locked(struct pack_sink *s)
-{
-	struct slot *found = NULL;
-
-	for (unsigned i = 0; i < s->nslots; i++)
-		if (s->slots[i].state == SLOT_READY && (found == NULL || s->slots[i].turn < found->turn))
-			found = &s->slots[i];
-	return found;
 }
 
 /* Whether the batch must not wait for more packs. */
@@ -295,20 +274,6 @@ writer_store(struct writer *w, struct slot *slot, struct err *e)
 		if ((rc = writer_next_disk(w, e)) != 0)
 			return rc;
 	}
-}
-
-/* The slot's pack lies on a disk, or waits for another writer. */
-static void
-slot_done(struct pack_sink *s, struct slot *slot, bool written)
-{
-	pthread_mutex_lock(&s->lock);
-	slot->state = written ? SLOT_EMPTY : SLOT_READY;
-	if (written) {
-		slot->turn += s->nslots;
-		s->nwritten++;
-	}
-	pthread_cond_broadcast(&s->changed);
-	pthread_mutex_unlock(&s->lock);
 }
 
 void *

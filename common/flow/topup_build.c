@@ -181,7 +181,7 @@ chunk_put(void *arg, unsigned kind, const uint8_t id[DIGEST_LEN], const uint8_t 
 	/* Not before there is something to write: where nothing can be had no disk is asked for. */
 	if (p->sink == NULL && sink_open(p, e) != 0)
 		return -1;
-	if (pack_sink_claim(p->sink, id, 1, &known, e) != 0)
+	if (pack_sink_claim(p->sink, kind, id, 1, &known, e) != 0)
 		return -1;
 	if (known)
 		return 0;

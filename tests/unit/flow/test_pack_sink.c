@@ -131,7 +131,7 @@ adder_main(void *arg)
 		len = plain_make(chunk_number(a->thread, i), plain);
 		chunk_id(a->p->keys, KIND_DATA, plain, len, ids);
 		memcpy(ids + DIGEST_LEN, ids, DIGEST_LEN);
-		if ((a->rc = pack_sink_claim(a->p->sink, ids, 2, known, &a->e)) != 0)
+		if ((a->rc = pack_sink_claim(a->p->sink, KIND_DATA, ids, 2, known, &a->e)) != 0)
 			break;
 		assert_int_equal(known[1], 1);
 		if (!known[0]) {
@@ -282,7 +282,7 @@ what_is_durable_is_in_the_journal_and_on_the_disk(void **state)
 	for (unsigned i = 1; i <= 20; i++) {
 		memset(plain, (int)i, sizeof(plain));
 		chunk_id(p.keys, KIND_DATA, plain, sizeof(plain), id);
-		assert_int_equal(pack_sink_claim(p.sink, id, 1, &known, &e), 0);
+		assert_int_equal(pack_sink_claim(p.sink, KIND_DATA, id, 1, &known, &e), 0);
 		assert_int_equal(known, 0);
 		assert_int_equal(pack_sink_add(p.sink, KIND_DATA, id, inner, (uint32_t)chunk_inner(c, plain, sizeof(plain), inner), &e), 0);
 		assert_int_equal(pack_sink_seq(p.sink, id, 1, &seq, &e), 0);
@@ -294,7 +294,7 @@ what_is_durable_is_in_the_journal_and_on_the_disk(void **state)
 		assert_int_equal(packs_check(&p, &packs), i);
 		assert_int_equal(packs, i);
 		/* Known from now on, and not waited for. */
-		assert_int_equal(pack_sink_claim(p.sink, id, 1, &known, &e), 0);
+		assert_int_equal(pack_sink_claim(p.sink, KIND_DATA, id, 1, &known, &e), 0);
 		assert_int_equal(known, 1);
 		assert_int_equal(pack_sink_seq(p.sink, id, 1, &seq, &e), 0);
 		assert_int_equal(seq, 0);
@@ -374,7 +374,7 @@ fail_at(enum fault_kind kind, uint64_t nth, int every, int sys, enum err_code wa
 		assert_int_equal(e.code, want);
 		assert_non_null(strstr(e.msg, "RM4K-1"));
 		err_clear(&e);
-		assert_int_equal(pack_sink_claim(p.sink, id, 1, &known, &e), -1);
+		assert_int_equal(pack_sink_claim(p.sink, KIND_DATA, id, 1, &known, &e), -1);
 		assert_int_equal(e.code, want);
 		assert_int_equal(pack_sink_flush(p.sink, &e), -1);
 	}
@@ -447,15 +447,15 @@ after_a_claim_that_failed_nothing_counts_as_there(void **state)
 	place_sink(&p);
 	for (unsigned i = 0; i < 1000; i++) {
 		io_random(ids, sizeof(ids));
-		assert_int_equal(pack_sink_claim(p.sink, ids, 64, known, &e), 0);
+		assert_int_equal(pack_sink_claim(p.sink, KIND_DATA, ids, 64, known, &e), 0);
 	}
 	io_random(ids, sizeof(ids));
 	ops.pread = no_pread;
 	before = io_use(&ops);
-	assert_int_equal(pack_sink_claim(p.sink, ids, 64, known, &e), -1);
+	assert_int_equal(pack_sink_claim(p.sink, KIND_DATA, ids, 64, known, &e), -1);
 	(void)io_use(before);
 	err_clear(&e);
-	assert_int_equal(pack_sink_claim(p.sink, ids, 64, known, &e), -1);
+	assert_int_equal(pack_sink_claim(p.sink, KIND_DATA, ids, 64, known, &e), -1);
 	assert_int_equal(e.code, ERR_IO);
 	assert_int_equal(pack_sink_seq(p.sink, ids, 64, &seq, &e), -1);
 	place_close(&p);
