@@ -8,58 +8,11 @@
 #include "common/base/file.h"
 #include "common/base/io.h"
 #include "common/flow/build_run.h"
+#include "common/flow/refs_files.h"
 #include "common/flow/topup.h"
 #include "common/pack/id_sorter.h"
 
 #define SORT_MEMORY	((size_t)16 << 20)
-#define READ_LEN	((size_t)32 * 4096)
-
-/* The reference list in the state, id by id. */
-struct list {
-	int dirfd, fd;
-	uint64_t seq;
-	unsigned part;
-	uint8_t buf[READ_LEN];
-	size_t have, at;
-};
-
-static int
-list_part(struct list *l, struct err *e)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "%08llu.r%02u", (unsigned long long)l->seq, l->part++);
-	l->fd = io->open(l->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
-	if (l->fd == -1)
-		return l->part > 1 ? 0 : err_errno(e, "reference list %s", name);
-	if (io->lseek(l->fd, REFS_HEAD_LEN, SEEK_SET) == -1)
-		return err_errno(e, "reference list %s", name);
-	return 1;
-}
-
-/* 1 with the next id, 0 at the end, -1. */
-static int
-list_next(struct list *l, const uint8_t **id, struct err *e)
-{
-	ssize_t n;
-	int got;
-
-	while (l->at == l->have) {
-		if (l->fd == -1 && (got = list_part(l, e)) != 1)
-			return got;
-		if ((n = io_read_full(l->fd, l->buf, READ_LEN, -1)) == -1 || n % DIGEST_LEN != 0)
-			return err_errno(e, "read a reference list");
-		if (n == 0) {
-			io->close(l->fd);
-			l->fd = -1;
-		}
-		l->have = (size_t)n;
-		l->at = 0;
-	}
-	*id = l->buf + l->at;
-	l->at += DIGEST_LEN;
-	return 1;
-}
 
 static int
 sort_table(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const struct pack_table *t, const uint8_t *table,
@@ -123,28 +76,23 @@ head_start(struct head *h, struct id_sorter *s, struct err *e)
 static int
 is_needed(struct build *b, int snaps, struct id_sorter *own, struct id_sorter *other, struct err *e)
 {
-	struct list *l = calloc(1, sizeof(*l));
+	struct refs_files *l = refs_files_new(snaps, b->im->envelope.seq, e);
 	struct head mine = { 0 }, theirs = { 0 };
 	const uint8_t *id = NULL;
 	int got = -1, rc = 0;
 
 	if (l == NULL)
-		return err_errno(e, "reference list");
-	l->dirfd = snaps;
-	l->fd = -1;
-	l->seq = b->im->envelope.seq;
+		return -1;
 	if (head_start(&mine, own, e) != 0 || head_start(&theirs, other, e) != 0)
 		rc = -1;
-	while (rc == 0 && (got = list_next(l, &id, e)) == 1) {
+	while (rc == 0 && (got = refs_files_next(l, &id, e)) == 1) {
 		rc = head_has(&mine, id, e);
 		if (rc == 0)
 			rc = head_has(&theirs, id, e);
 		else if (rc == 1)
 			rc = 0;
 	}
-	if (l->fd != -1)
-		io->close(l->fd);
-	free(l);
+	refs_files_free(l);
 	return rc != 0 ? rc : got;
 }
 
@@ -190,28 +138,23 @@ ids_add(struct build *b, const char *name, struct id_sorter *all, struct err *e)
 static int
 all_is_held(struct build *b, int snaps, struct id_sorter *all, struct err *e)
 {
-	struct list *l = calloc(1, sizeof(*l));
+	struct refs_files *l = refs_files_new(snaps, b->im->envelope.seq, e);
 	struct head held = { 0 };
 	const uint8_t *id = NULL;
 	uint64_t missing = 0;
 	int got = -1, rc = 0;
 
 	if (l == NULL)
-		return err_errno(e, "reference list");
-	l->dirfd = snaps;
-	l->fd = -1;
-	l->seq = b->im->envelope.seq;
+		return -1;
 	if (head_start(&held, all, e) != 0)
 		rc = -1;
-	while (rc == 0 && (got = list_next(l, &id, e)) == 1) {
+	while (rc == 0 && (got = refs_files_next(l, &id, e)) == 1) {
 		if ((rc = head_has(&held, id, e)) == -1)
 			break;
 		missing += rc == 0;
 		rc = 0;
 	}
-	if (l->fd != -1)
-		io->close(l->fd);
-	free(l);
+	refs_files_free(l);
 	if (rc != 0 || got == -1)
 		return -1;
 	/* What a dead disk held and cannot be had any more was named, file by file. */
@@ -245,18 +188,15 @@ struct lacking {
 static int
 list_lacks(struct lacking *k, uint64_t seq, struct err *e)
 {
-	struct list *l = calloc(1, sizeof(*l));
+	struct refs_files *l = refs_files_new(k->snaps, seq, e);
 	struct head was = { 0 }, is = { 0 };
 	const uint8_t *id = NULL;
 	int got = -1, here;
 
 	if (l == NULL)
-		return err_errno(e, "reference list");
-	l->dirfd = k->snaps;
-	l->fd = -1;
-	l->seq = seq;
+		return -1;
 	if (head_start(&was, k->gone, e) == 0 && head_start(&is, k->live, e) == 0)
-		while ((got = list_next(l, &id, e)) == 1) {
+		while ((got = refs_files_next(l, &id, e)) == 1) {
 			if ((here = head_has(&was, id, e)) == 1 && (here = head_has(&is, id, e)) != -1)
 				here = here == 0 ? id_sorter_add(k->need, id, e) : 0;
 			if (here == -1) {
@@ -264,9 +204,7 @@ list_lacks(struct lacking *k, uint64_t seq, struct err *e)
 				break;
 			}
 		}
-	if (l->fd != -1)
-		io->close(l->fd);
-	free(l);
+	refs_files_free(l);
 	return got;
 }
 
