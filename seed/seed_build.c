@@ -17,70 +17,22 @@
 #include "common/flow/new_file.h"
 #include "seed/seed_background.h"
 #include "seed/seed_commands.h"
-
-#define EXCLUDE_LEN_MAX		65535u
-#define EXCLUDES_LEN_MAX	(2u << 20)
+#include "seed/seed_source.h"
 
 struct build_args {
 	struct build_options o;
 	struct opt_list to;
-	const char *set, *passphrase_file, *replace, *missing, *given_up;
+	struct seed_source src;
+	const char *passphrase_file, *replace, *missing, *given_up;
 	const char **disks;		/* of --replace and --to */
 	char image[SHORT_LEN + 1];	/* of --replace */
 	char last[4096];		/* what was answered to "Next disk?" */
-	struct opt_list excludes;	/* patterns and those of files, in the order given */
-	char **patterns;
-	size_t npatterns, pattern_bytes;
-	int resume, one_fs, caches, full, plain, network, no_test, no_back, force, no_inode, no_ctime;
+	int resume, full, plain, no_test, no_back;
 	int background, spread;
-	uint64_t level, workers, reserve;
+	uint64_t reserve;
 	uint32_t parity;
 	struct passphrase pass;
 };
-
-static int
-pattern_add(struct build_args *b, const char *p, size_t len, struct err *e)
-{
-	char **grown;
-
-	/* As the journal has room for them. */
-	if (len > EXCLUDE_LEN_MAX || (b->pattern_bytes += len + 2) > EXCLUDES_LEN_MAX) {
-		(void)err_set(e, ERR_USAGE, len > EXCLUDE_LEN_MAX ? "an exclude pattern of %zu bytes: at most 65,535 are taken" :
-		    "exclude patterns of %zu bytes in all: at most 2 MiB are taken", len > EXCLUDE_LEN_MAX ? len : b->pattern_bytes);
-		return err_next(e, "use wildcards, or exclude a directory above");
-	}
-	grown = realloc(b->patterns, (b->npatterns + 1) * sizeof(*grown));
-	if (grown == NULL)
-		return err_errno(e, "exclude");
-	b->patterns = grown;
-	if ((b->patterns[b->npatterns] = strndup(p, len)) == NULL)
-		return err_errno(e, "exclude");
-	b->npatterns++;
-	return 0;
-}
-
-static int
-exclude_one(void *arg, const char *value, struct err *e)
-{
-	return pattern_add(arg, value, strlen(value), e);
-}
-
-static int
-exclude_file(void *arg, const char *path, struct err *e)
-{
-	uint8_t *bytes;
-	size_t len, n;
-	int rc = 0;
-
-	if (file_read(AT_FDCWD, path, 16u << 20, &bytes, &len, e) != 0)
-		return err_during(e, "exclude file");
-	for (const char *p = (const char *)bytes, *end = p + len; p < end && rc == 0; p += n + 1) {
-		n = strcspn(p, "\n");
-		rc = pattern_add(arg, p, n, e);
-	}
-	free(bytes);
-	return rc;
-}
 
 static int
 ask(void *arg, char **pass, size_t *len, struct err *e)
@@ -249,28 +201,13 @@ options_fill(struct build_args *b, const struct args *a, char *state, struct err
 {
 	struct build_options *o = &b->o;
 
-	o->state_path = state;
-	o->state_given = a->state;
-	o->paths = (const char *const *)a->operands;
-	o->npaths = a->n;
-	o->set = b->set;
-	o->excludes = (const char *const *)b->patterns;
-	o->nexcludes = b->npatterns;
+	if (seed_source_fill(&b->src, a, state, o, e) != 0)
+		return -1;
 	o->resume = b->resume;
-	o->one_file_system = b->one_fs;
-	o->network_file_systems = b->network;
-	o->exclude_caches = b->caches;
 	o->full = b->full;
 	o->plain_directory = b->plain;
 	o->no_read_back = b->no_back;
 	o->no_key_test = b->no_test;
-	o->force_read = b->force;
-	o->ignore_inode = b->no_inode;
-	o->ignore_ctime = b->no_ctime;
-	o->level = (int)b->level;
-	o->workers = (unsigned)b->workers;
-	o->memory = (size_t)a->memory;
-	o->dry_run = a->dry_run;
 	o->missing = b->missing;
 	o->given_up = b->given_up;
 	o->passphrase = ask;
@@ -287,13 +224,9 @@ options_fill(struct build_args *b, const struct args *a, char *state, struct err
 		return err_set(e, ERR_USAGE, "where to? Give --to DISK");
 	if (b->parity != UINT32_MAX && (b->parity > 20 * 10000 || b->parity % 10000 != 0))
 		return err_set(e, ERR_USAGE, "--parity is 0 to 20 percent");
-	if (b->level < 1 || b->level > 19)
-		return err_set(e, ERR_USAGE, "--level is 1 to 19");
-	if (b->workers > 256)
-		return err_set(e, ERR_USAGE, "--workers is at most 256");
-	if (o->resume && (a->n > 0 || b->npatterns > 0))
+	if (o->resume && (a->n > 0 || b->src.npatterns > 0))
 		return err_set(e, ERR_USAGE, "--resume knows its paths and patterns; give none");
-	if (b->missing != NULL && (b->resume || a->n > 0 || b->npatterns > 0 || b->set != NULL))
+	if (b->missing != NULL && (b->resume || a->n > 0 || b->src.npatterns > 0 || b->src.set != NULL))
 		return err_set(e, ERR_USAGE, "--missing takes what the list names; give no paths, patterns or set");
 	if (b->given_up != NULL && (b->missing == NULL || new_file_check(b->given_up, e) != 0))
 		return b->missing == NULL ? err_set(e, ERR_USAGE, "--given-up goes with --missing") : -1;
@@ -319,35 +252,19 @@ background(struct build_args *b, const struct args *a, struct err *e)
 int
 seed_build(struct args *a, struct err *e)
 {
-	struct build_args b = { .level = 1, .parity = UINT32_MAX, .reserve = UINT64_MAX };
-	struct opt_call one = { exclude_one, &b }, file = { exclude_file, &b };
+	struct build_args b = { .parity = UINT32_MAX, .reserve = UINT64_MAX, .src = { .level = 1 } };
 	const struct opt opts[] = {
 		{ "to", 0, OPT_LIST, &b.to, "DISK", "a disk to write to: a mounted directory or a block device" },
 		{ "spread", 0, OPT_FLAG, &b.spread, NULL, "write all disks at the same time" },
 		{ "reserve", 0, OPT_SIZE, &b.reserve, "SIZE", "leave so much free on each disk" },
 		{ "parity", 0, OPT_PERCENT, &b.parity, "P%", "parity on each disk, 0 to 20 percent (5)" },
-		{ "set", 0, OPT_STR, &b.set, "NAME", "what is backed up together under one name (files)" },
+		SEED_SOURCE_OPTS(b.src),
 		{ "resume", 0, OPT_FLAG, &b.resume, NULL, "go on with the unfinished image" },
 		{ "missing", 0, OPT_STR, &b.missing, "GAPLIST", "make a top-up: what the vault misses, from live data" },
 		{ "given-up", 0, OPT_STR, &b.given_up, "FILE", "write there what of it cannot be had any more, signed" },
 		{ "replace", 0, OPT_STR, &b.replace, "OLD=NEW", "disk OLD (RM4K-1) is dead or lost; NEW takes its place" },
-		{ "exclude", 0, OPT_CALL, &one, "PATTERN", "leave out what fits; gitignore's rules" },
-		{ "exclude-file", 0, OPT_CALL, &file, "FILE", "patterns from a file, one a line" },
-		{ "exclude-caches", 0, OPT_FLAG, &b.caches, NULL, "leave out directories with a CACHEDIR.TAG" },
-		{ "one-file-system", 'x', OPT_FLAG, &b.one_fs, NULL, "stay on the file system of each PATH" },
-		{ "network-file-systems", 0, OPT_FLAG, &b.network, NULL, "enter network file systems too" },
 		{ "full", 0, OPT_FLAG, &b.full, NULL, "carry everything, lean on no earlier image" },
-		{ "force-read", 0, OPT_FLAG, &b.force, NULL, "read every file, also those that look unchanged" },
-		{ "ignore-inode", 0, OPT_FLAG, &b.no_inode, NULL, "do not compare inode numbers" },
-		{ "ignore-ctime", 0, OPT_FLAG, &b.no_ctime, NULL, "do not compare change times" },
-		{ "level", 0, OPT_NUMBER, &b.level, "N", "zstd level, 1 to 19 (1)" },
-		{ "workers", 0, OPT_NUMBER, &b.workers, "N", "threads that read and compress (one a processor)" },
 		{ "plain-directory", 0, OPT_FLAG, &b.plain, NULL, "DISK is a plain directory, not a mounted disk" },
-		{ "snapshot", 0, OPT_STR, &b.o.snapshot, "KIND", "walk a snapshot: btrfs, lvm or hook" },
-		{ "hook", 0, OPT_STR, &b.o.hook, "PROGRAM", "what takes and removes snapshots of --snapshot hook" },
-		{ "before", 0, OPT_STR, &b.o.before, "PROGRAM", "run this before the walk; if it fails, nothing is read" },
-		{ "after", 0, OPT_STR, &b.o.after, "PROGRAM", "run this after the walk, however it ended" },
-		{ "read-limit", 0, OPT_RATE, &b.o.read_limit, "RATE", "read the source no faster" },
 		{ "background", 0, OPT_FLAG, &b.background, NULL, "let go of the terminal once it runs" },
 		{ "no-read-back", 0, OPT_FLAG, &b.no_back, NULL, "do not read the disk back; goes into the custody log" },
 		{ "no-key-test", 0, OPT_FLAG, &b.no_test, NULL, "seal without the passphrase; goes into the custody log" },
@@ -371,7 +288,7 @@ seed_build(struct args *a, struct err *e)
 	}
 	passphrase_release(&b.pass);
 	free(b.disks);
-	dir_list_free(b.patterns, b.npatterns);
+	seed_source_release(&b.src);
 	free(state);
 	return rc;
 }
