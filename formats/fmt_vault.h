@@ -99,6 +99,8 @@ enum record_type {
 	REC_RECEIPT = 24,		/* body: receipt, encoded */
 	REC_HANDED_OFF = 25,		/* body: the answer to a receipt, encoded */
 	REC_GIVEN_UP = 26,		/* body: one part of a list of what a machine gave up, encoded */
+	REC_TOKEN = 27,			/* body: rec_token (fmt_line_machine.h) */
+	REC_MACHINE_FATE = 28,		/* body: rec_machine_fate (fmt_line_machine.h) */
 	REC_LEASE = 30,			/* body: rec_lease (fmt_pledge.h) */
 	REC_DISPUTE = 31,		/* body: dispute by a machine, encoded */
 	REC_DELETED = 32,		/* body: rec_snapshot (fmt_retain.h), as the four behind it */
@@ -109,6 +111,7 @@ enum record_type {
 	REC_COLLECTED = 37,		/* body: rec_collected (fmt_retain.h) */
 	REC_PASSED_OVER = 42,		/* body: envelope, encoded: its number is taken, its list has not come */
 	REC_FORK = 43,			/* body: envelope, encoded: another has its number, or it follows another */
+	REC_TAKEOVER = 41,		/* body: rec_takeover (fmt_line_machine.h) */
 	REC_TYPE_MAX = 63		/* a reader keeps types it does not know and says so */
 };
 

@@ -17,6 +17,8 @@ static const struct cmd cmds[] = {
 	{ "pledge", "[VAULT] [IMAGE] [--extend TIME]", "until when the disks of an image are waited for, and longer", import_pledge },
 	{ "release", "VAULT IMAGE", "the disks of an image go back", import_release },
 	{ "wipe", "VAULT DISK", "delete the files of an image from a disk that goes back", import_wipe },
+	{ "serve", "[VAULT...] [--listen ADDR:PORT]", "answer the machines over HTTPS", import_serve },
+	{ "url", "VAULT URL", "the address by which a vault is reached", import_url },
 	{ "status", "[VAULT]", "what needs a hand, first", import_status },
 	{ "list", "[VAULT] WHAT", "machines, images, disks, snapshots, jobs, alerts, gaps, custody or credentials", import_list },
 	{ "rebuild", "VAULT", "make the catalog anew from records, packs and snapshots", import_rebuild },

@@ -10,6 +10,7 @@ static const struct cat_col machine_cols[] = {
 	BYTES(cat_machine, id), TEXT(cat_machine, name), U32(cat_machine, state), BYTES(cat_machine, pub),
 	BYTES(cat_machine, domain_id), U32(cat_machine, chunk_avg), I64(cat_machine, from_seq),
 	I64(cat_machine, registered), BYTES(cat_machine, credential_id), BYTES(cat_machine, registration),
+	I64(cat_machine, quota), U32(cat_machine, subscription), I64(cat_machine, changed),
 };
 const struct cat_table cat_machines = TABLE("machines", cat_machine, 1, machine_cols);
 
@@ -18,6 +19,12 @@ static const struct cat_col machine_key_cols[] = {
 	I64(cat_machine_key, since),
 };
 const struct cat_table cat_machine_keys = TABLE("machine_keys", cat_machine_key, 2, machine_key_cols);
+
+static const struct cat_col token_cols[] = {
+	BYTES(cat_token, hash), BYTES(cat_token, machine_id), BYTES(cat_token, pub), U32(cat_token, purpose),
+	I64(cat_token, until), I64(cat_token, given),
+};
+const struct cat_table cat_tokens = TABLE("tokens", cat_token, 1, token_cols);
 
 static const struct cat_col credential_cols[] = {
 	BYTES(cat_credential, id), U32(cat_credential, purpose), TEXT(cat_credential, machine_name),
@@ -120,6 +127,6 @@ static const struct cat_col parcel_cols[] = {
 const struct cat_table cat_parcels = TABLE("parcels", cat_parcel, 1, parcel_cols);
 
 const struct cat_table *const cat_tables[] = {
-	&cat_machines, &cat_machine_keys, &cat_credentials, &cat_images, &cat_disks, &cat_refusals, &cat_snapshots, &cat_packs,
+	&cat_machines, &cat_machine_keys, &cat_tokens, &cat_credentials, &cat_images, &cat_disks, &cat_refusals, &cat_snapshots, &cat_packs,
 	&cat_unstored, &cat_given_up, &cat_receipts, &cat_parcels, &cat_passed, &cat_forks, &cat_gone, &cat_removals, &cat_sessions, NULL
 };

@@ -21,7 +21,11 @@ struct cat_table {
 	const struct cat_col *cols;
 };
 
-enum cat_machine_state { MACHINE_LIVE = 1, MACHINE_REPLACED = 2, MACHINE_REVOKED = 3 };
+enum cat_machine_state {
+	MACHINE_LIVE = 1, MACHINE_REPLACED = 2, MACHINE_REVOKED = 3,
+	MACHINE_RETIRED = 4,		/* its snapshots are kept */
+	MACHINE_DELETED = 5		/* its snapshots go the way of deleted ones */
+};
 struct cat_machine {
 	uint8_t id[ID_LEN];
 	char name[NAME_MAX_LEN + 1];
@@ -33,6 +37,9 @@ struct cat_machine {
 	int64_t registered;		/* the vault's wall clock, nanoseconds */
 	uint8_t credential_id[ID_LEN];
 	uint8_t registration[DIGEST_LEN];	/* BLAKE3 of the registration that admitted it */
+	int64_t quota;			/* bytes; 0: none */
+	uint32_t subscription;		/* SUBSCRIPTION_… (fmt_line_machine.h) */
+	int64_t changed;		/* when its state last changed, on the slow clock, nanoseconds; 0: never */
 };
 extern const struct cat_table cat_machines;
 
@@ -44,6 +51,17 @@ struct cat_machine_key {
 	int64_t since;
 };
 extern const struct cat_table cat_machine_keys;
+
+/* A token that a machine, or who reads for it, may show: its hash. */
+struct cat_token {
+	uint8_t hash[DIGEST_LEN];
+	uint8_t machine_id[ID_LEN];
+	uint8_t pub[SIGN_PUB_LEN];	/* of who asked for it */
+	uint32_t purpose;		/* PURPOSE_… (fmt_vault.h) */
+	int64_t until;			/* seconds; 0: until it is revoked */
+	int64_t given;			/* the vault's wall clock, nanoseconds */
+};
+extern const struct cat_table cat_tokens;
 
 enum cat_credential_state { CREDENTIAL_ISSUED = 1, CREDENTIAL_USED = 2, CREDENTIAL_SUPERSEDED = 3 };
 struct cat_credential {

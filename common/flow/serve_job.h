@@ -20,16 +20,27 @@ enum serve_right {
 };
 
 #define SERVE_PARTS	6
+#define SERVE_FIGURES	8
+
+struct store;
 
 /* One request while it is answered. */
 struct serve_call {
 	const struct net_request *in;
 	struct net_reply *out;
 	struct vault *v;		/* this thread's for now; not in a transaction */
+	struct store *store;		/* of the vault; lives as long as the server, for replies that are read bit by bit */
+	const uint8_t *pin;		/* of the vault's TLS key, DIGEST_LEN bytes */
 	struct cat_machine machine;	/* whose token it is; zeros for SERVE_ANYBODY */
+	struct cat_token token;		/* and itself: token.pub is the key of who asked for it */
 	const char *part[SERVE_PARTS];	/* what stands for each "*" of the route's path */
 	unsigned nparts;
 	int64_t retry_after;		/* seconds, put into the answer where it is not 0 */
+	struct {
+		const char *name;
+		uint64_t value;
+	} figure[SERVE_FIGURES];	/* more members of a problem document (serve_figure) */
+	unsigned nfigures;
 };
 
 struct serve_route {
@@ -56,6 +67,9 @@ struct fmt_schema;
 int serve_reply(struct serve_call *c, const struct fmt_schema *s, const void *value, struct err *e);
 int serve_reply_bytes(struct serve_call *c, const void *bytes, size_t len, struct err *e);
 
+/* A number that belongs to the error which is about to be returned: a member ${name} (a static string) of the problem document. */
+void serve_figure(struct serve_call *c, const char *name, uint64_t value);
+
 /* The HTTP status that belongs to an error (docs/api.yaml). */
 unsigned serve_status(const struct err *e);
 
@@ -65,5 +79,20 @@ int serve_query_u64(const struct serve_call *c, const char *name, uint64_t *v);
 
 /* Hex of exactly ${len} bytes in part ${i} of the path; -1 with ERR_USAGE. */
 int serve_part_hex(const struct serve_call *c, unsigned i, uint8_t *out, size_t len, struct err *e);
+
+/*
+ * What is to be done now and then in each vault, by the server's housekeeping
+ * thread; serve_keep.c has the table.  What it returns -1 for is told and counted.
+ */
+struct serve_hook {
+	const char *name;
+	unsigned seconds;		/* between the end of one run and the next; the first is at the start */
+	int (*run)(struct vault *v, struct err *e);
+};
+extern const struct serve_hook serve_hooks[];	/* a NULL name ends it */
+
+/* More lines for /metrics of one vault ("samara_x{vault=\"hq\"} 1\n"); serve_metrics.c has the table, NULL ends it. */
+typedef int (*serve_metric_fn)(struct vault *v, struct buf *out, struct err *e);
+extern const serve_metric_fn serve_metrics[];
 
 #endif

@@ -163,6 +163,27 @@ close:
 	return NULL;
 }
 
+struct vault *
+vault_again(const struct vault *from, struct err *e)
+{
+	struct vault *v = vault_new(from->path, e);
+
+	if (v == NULL)
+		return NULL;
+	v->desc = from->desc;
+	if ((v->store = store_dir_open(v->path, 0, e)) == NULL || local_open(v, 1, e) != 0 || catalog_find(v, e) != 0) {
+		vault_close(v);
+		return NULL;
+	}
+	if (from->key != NULL) {
+		v->key = secret_new(sizeof(*v->key));
+		*v->key = *from->key;
+		v->sign_secret = secret_new(SIGN_SECRET_LEN);
+		memcpy(v->sign_secret, from->sign_secret, SIGN_SECRET_LEN);
+	}
+	return v;
+}
+
 /* The description of the vault in ${dir}/${name}, if it is one. */
 static int
 describe_beside(const char *dir, const char *name, char *path, size_t cap, struct vault_desc *d)

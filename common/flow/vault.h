@@ -70,6 +70,14 @@ int vault_create(const char *path, const struct vault_create *o, struct err *e);
 #define VAULT_NO_CATALOG	1u
 #define VAULT_NO_KEY		2u
 struct vault *vault_open(const char *path, unsigned flags, struct err *e);
+
+/**
+ * vault_again(v, e):
+ * Another handle of the same vault, for another thread: its own catalog, store
+ * and lock; the key is copied from ${v}, so that nobody is asked twice.  NULL
+ * with ${e}, as vault_open.
+ */
+struct vault *vault_again(const struct vault *v, struct err *e);
 void vault_close(struct vault *v);
 
 /**

@@ -17,6 +17,7 @@
 #include "common/crypto/sign.h"
 #include "common/flow/vault_apply.h"
 #include "formats/fmt_disk.h"
+#include "formats/fmt_line_machine.h"
 #include "formats/fmt_machine.h"
 #include "formats/fmt_snapshot.h"
 
@@ -93,7 +94,7 @@ credential_used(struct vault *v, const struct registration *g, int64_t when, str
 static int
 machine_admit(struct vault *v, const uint8_t *bytes, size_t len, int64_t when, struct err *e)
 {
-	struct cat_machine m = { .state = MACHINE_LIVE, .registered = when };
+	struct cat_machine m = { .state = MACHINE_LIVE };
 	struct cat_machine_key k = { .since = when };
 	struct registration g;
 	struct domain_desc d;
@@ -104,6 +105,12 @@ machine_admit(struct vault *v, const uint8_t *bytes, size_t len, int64_t when, s
 	    schema_decode(&membership_schema, &member, g.membership.p, g.membership.len) != FMT_OK)
 		return err_set(e, ERR_FORMAT, "its registration cannot be read");
 	memcpy(m.id, g.machine_id, ID_LEN);
+	if (catalog_get(v->catalog, &cat_machines, &m, e) < 0)	/* quota and subscription stay whoever takes its place */
+		return -1;
+	m.state = MACHINE_LIVE;
+	m.registered = when;
+	if (m.subscription == 0)
+		m.subscription = SUBSCRIPTION_ACTIVE;
 	memcpy(m.name, g.machine_name, sizeof(m.name));
 	memcpy(m.pub, g.machine_pub, SIGN_PUB_LEN);
 	hash_once(d.domain_pub, SIGN_PUB_LEN, m.domain_id);
@@ -518,6 +525,12 @@ vault_apply(struct vault *v, const struct record *r, struct err *e)
 		return apply_lease(v, r, e);
 	case REC_DISPUTE:
 		return apply_dispute(v, r, e);
+	case REC_TOKEN:
+		return apply_token(v, r, e);
+	case REC_MACHINE_FATE:
+		return apply_machine_fate(v, r, e);
+	case REC_TAKEOVER:
+		return apply_takeover(v, r, e);
 	default:	/* a type of a later samara, or one that only has to be kept */
 		return 0;
 	}

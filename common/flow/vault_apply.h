@@ -38,6 +38,11 @@ int apply_reopened(struct vault *v, const struct record *r, struct err *e);
 int apply_released(struct vault *v, const struct record *r, struct err *e);
 int apply_wiped(struct vault *v, const struct record *r, struct err *e);
 
+/* token_apply.c: a token was given; what became of a machine; one took the place of another. */
+int apply_token(struct vault *v, const struct record *r, struct err *e);
+int apply_machine_fate(struct vault *v, const struct record *r, struct err *e);
+int apply_takeover(struct vault *v, const struct record *r, struct err *e);
+
 /* vault_custody.c: a custody record by a machine. */
 struct custody;
 int apply_machine_custody(struct vault *v, const struct custody *c, const struct record *r, struct err *e);

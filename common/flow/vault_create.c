@@ -15,6 +15,7 @@
 #include "common/flow/vault.h"
 #include "common/flow/vault_desc_file.h"
 #include "common/flow/vault_keys.h"
+#include "common/flow/vault_line.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 #include "formats/names.h"
@@ -178,6 +179,8 @@ vault_make(struct vault *v, const struct vault_create *o, struct err *e)
 		return -1;
 	v->sign_secret = secret_new(SIGN_SECRET_LEN);
 	desc_fill(v, o);
+	if (vault_line_pin(v->local, o->name, v->desc.tls_pin, e) != 0)
+		return -1;
 	if ((v->catalog = catalog_open(v->catalog_path, v->desc.vault_id, 1, e)) == NULL)
 		return -1;
 	buf_init(&bytes);
@@ -197,8 +200,8 @@ vault_create(const char *path, const struct vault_create *o, struct err *e)
 
 	if (name_check(path, o->name, e) != 0 || place_check(path, e) != 0)
 		return -1;
-	if (o->url != NULL && strlen(o->url) > URL_MAX_LEN)
-		return err_set(e, ERR_USAGE, "the URL is longer than %d characters", URL_MAX_LEN);
+	if (o->url != NULL && *o->url != '\0' && vault_url_check(o->url, e) != 0)
+		return -1;
 	if (o->region != NULL && strlen(o->region) > TEXT_MAX_LEN)
 		return err_set(e, ERR_USAGE, "the region is longer than %d characters", TEXT_MAX_LEN);
 	if (o->key_copy != NULL && new_file_check(o->key_copy, e) != 0)

@@ -1,0 +1,149 @@
+/* Who the vault is, tokens, and the contact: docs/api.yaml. */
+
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/io.h"
+#include "common/base/secret.h"
+#include "common/catalog/catalog.h"
+#include "common/flow/serve_job.h"
+#include "common/flow/vault_token.h"
+#include "common/store/store.h"
+
+/* GET identity: the newest description, which the vault's own key has signed. */
+static int
+answer_identity(struct serve_call *c, struct err *e)
+{
+	struct vault_desc d;
+
+	if (vault_describe(c->store, &d, e) != 0)
+		return -1;
+	return serve_reply(c, &vault_desc_schema, &d, e);
+}
+
+/* The description as bytes behind a grant. */
+static int
+grant_reply(struct serve_call *c, struct token_grant *g, struct err *e)
+{
+	uint8_t bytes[SMALL_STATEMENT_MAX];
+	struct vault_desc d;
+	size_t len;
+
+	if (vault_describe(c->store, &d, e) != 0)
+		return -1;
+	if (schema_encode(&vault_desc_schema, &d, bytes, sizeof(bytes), &len) != FMT_OK)
+		return err_set(e, ERR_INTERNAL, "the vault's description cannot be written");
+	g->descriptor.p = bytes;
+	g->descriptor.len = (uint32_t)len;
+	return serve_reply(c, &token_grant_schema, g, e);
+}
+
+/* POST machines */
+static int
+answer_token(struct serve_call *c, struct err *e)
+{
+	struct token_grant g;
+	const uint8_t *bytes;
+	size_t len;
+	int rc;
+
+	if (serve_body(c, REGISTRATION_MAX + 1024, &bytes, &len, e) != 0)
+		return -1;
+	if ((rc = vault_token_grant(c->v, bytes, len, c->pin, &g, e)) == 0)
+		rc = grant_reply(c, &g, e);
+	secret_wipe(&g, sizeof(g));
+	serve_body_free(c, bytes);
+	return rc;
+}
+
+struct looking {
+	struct contact *k;
+	const uint8_t *machine_id;
+};
+
+static int
+head_look(void *arg, const void *row, struct err *e)
+{
+	const struct cat_snapshot *s = row;
+	struct looking *l = arg;
+
+	(void)e;
+	if ((uint64_t)s->seq >= l->k->head_seq) {
+		l->k->head_seq = (uint64_t)s->seq;
+		memcpy(l->k->head_id, s->id, ID_LEN);
+		memcpy(l->k->head, s->digest, DIGEST_LEN);
+	}
+	l->k->missing += s->missing > 0 ? (uint64_t)s->missing : 0;
+	return 0;
+}
+
+struct receipts {
+	struct vault *v;
+	struct looking *l;
+};
+
+/* The newest receipt of an image of this machine. */
+static int
+receipt_look(void *arg, const void *row, struct err *e)
+{
+	const struct cat_receipt *r = row;
+	struct receipts *x = arg;
+	struct cat_image i;
+	int rc;
+
+	if ((uint64_t)r->number <= x->l->k->receipt)
+		return 0;
+	memcpy(i.id, r->image_id, ID_LEN);
+	if ((rc = catalog_get(x->v->catalog, &cat_images, &i, e)) != 0)
+		return rc < 0 ? -1 : 0;
+	if (memcmp(i.machine_id, x->l->machine_id, ID_LEN) == 0) {
+		x->l->k->receipt = (uint64_t)r->number;
+		memcpy(x->l->k->receipt_image, r->image_id, ID_LEN);
+	}
+	return 0;
+}
+
+static int
+contact_fill(struct serve_call *c, struct contact *k, struct err *e)
+{
+	struct looking l = { .k = k, .machine_id = c->machine.id };
+	struct receipts x = { c->v, &l };
+	struct cat_snapshot like;
+	int rc;
+
+	memset(&like, 0, sizeof(like));
+	memcpy(like.machine_id, c->machine.id, ID_LEN);
+	if (catalog_begin(c->v->catalog, 0, e) != 0)
+		return -1;
+	rc = catalog_each(c->v->catalog, &cat_snapshots, 1, &like, head_look, &l, e);
+	if (rc == 0)
+		rc = catalog_each(c->v->catalog, &cat_receipts, 0, NULL, receipt_look, &x, e);
+	catalog_rollback(c->v->catalog);
+	return rc;
+}
+
+/* GET contact */
+static int
+answer_contact(struct serve_call *c, struct err *e)
+{
+	struct contact k = { .time = io_now_ns(), .purpose = (uint8_t)c->token.purpose, .until = c->token.until };
+	struct vault_desc d;
+
+	if (vault_describe(c->store, &d, e) != 0)
+		return -1;
+	memcpy(k.vault_id, d.vault_id, ID_LEN);
+	memcpy(k.machine_name, c->machine.name, sizeof(k.machine_name));
+	k.generation = d.generation;
+	k.quota = (uint64_t)c->machine.quota;
+	k.subscription = (uint8_t)c->machine.subscription;
+	if (contact_fill(c, &k, e) != 0)
+		return -1;
+	return serve_reply(c, &contact_schema, &k, e);
+}
+
+const struct serve_route serve_routes_machine[] = {
+	{ "GET", "identity", SERVE_ANYBODY, 0, answer_identity, NULL },
+	{ "POST", "machines", SERVE_ANYBODY, REGISTRATION_MAX + 1024, answer_token, NULL },
+	{ "GET", "contact", SERVE_READ, 0, answer_contact, NULL },
+	{ NULL, NULL, 0, 0, NULL, NULL }
+};

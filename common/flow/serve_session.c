@@ -1,0 +1,5 @@
+#include "common/flow/serve_job.h"
+
+const struct serve_route serve_routes_session[] = {
+	{ NULL, NULL, 0, 0, NULL, NULL }
+};
