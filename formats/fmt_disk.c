@@ -32,6 +32,12 @@ const struct fmt_schema label_schema = {
 	sizeof(struct label), offsetof(struct label, sig), FMT_FIELDS(label_fields), label_check
 };
 
+int
+label_is_export(const struct label *l)
+{
+	return memcmp(l->machine_id, l->vault_id, ID_LEN) == 0;
+}
+
 static const char index_magic[8] = { 'S', 'A', 'M', 'D', 'I', 'D', 'X', '\n' };
 
 enum fmt_status

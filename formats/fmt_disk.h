@@ -26,6 +26,12 @@ struct label {
 extern const struct fmt_schema label_schema;
 
 /*
+ * 1 if it names an export: made by the vault, which stands where other labels
+ * have their machine (machine_id, machine_pub); machine_name is whose data it is.
+ */
+int label_is_export(const struct label *l);
+
+/*
  * Disk index: the concatenation of its parts' payloads is one stream of rows
  *   pack number u32 | file length u32 | table length u32 | table | footer
  * in rising order of numbers.  Each part is a file: this header, then payload.

@@ -109,6 +109,7 @@ enum record_type {
 	REC_UNPROTECTED = 35,
 	REC_GONE = 36,
 	REC_COLLECTED = 37,		/* body: rec_collected (fmt_retain.h) */
+	REC_EXPORTED = 40,		/* body: rec_note */
 	REC_PASSED_OVER = 42,		/* body: envelope, encoded: its number is taken, its list has not come */
 	REC_FORK = 43,			/* body: envelope, encoded: another has its number, or it follows another */
 	REC_TAKEOVER = 41,		/* body: rec_takeover (fmt_line_machine.h) */

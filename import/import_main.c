@@ -16,6 +16,7 @@ static const struct cmd cmds[] = {
 	{ "reopen", "VAULT IMAGE", "a lost, cancelled or expired image is to be taken in after all", import_reopen },
 	{ "pledge", "[VAULT] [IMAGE] [--extend TIME]", "until when the disks of an image are waited for, and longer", import_pledge },
 	{ "release", "VAULT IMAGE", "the disks of an image go back", import_release },
+	{ "export", "[VAULT] --machine M --to DISK", "snapshots of a machine onto disks, for a restore too big for the line", import_export },
 	{ "wipe", "VAULT DISK", "delete the files of an image from a disk that goes back", import_wipe },
 	{ "serve", "[VAULT...] [--listen ADDR:PORT]", "answer the machines over HTTPS", import_serve },
 	{ "url", "VAULT URL", "the address by which a vault is reached", import_url },

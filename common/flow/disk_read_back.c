@@ -81,22 +81,22 @@ small_read_back(struct read_back *r, const char *name, const uint8_t *bytes, siz
 	return memcmp(digest, want, DIGEST_LEN) != 0 ? err_set(e, ERR_MEDIUM, "%s comes back changed", name) : 0;
 }
 
-/* Part ${part} of the reference list, both copies against the one in the state: 1 there is one, 0 there is none, -1. */
+/* Part ${part} of the list of snapshot ${seq}, the ${n}-th, both copies against the one in the state: 1 there is one, 0 none, -1. */
 static int
-refs_part_read_back(struct read_back *r, int snaps, unsigned part, uint8_t *buf, struct err *e)
+refs_part_read_back(struct read_back *r, int snaps, uint32_t n, uint64_t seq, unsigned part, uint8_t *buf, struct err *e)
 {
 	uint8_t want[DIGEST_LEN], digest[DIGEST_LEN];
 	char own[64], name[IMAGE_NAME_MAX];
 	int fd, rc;
 
-	snprintf(own, sizeof(own), "%08llu.r%02u", (unsigned long long)r->im->envelope.seq, part);
+	snprintf(own, sizeof(own), "%08llu.r%02u", (unsigned long long)seq, part);
 	if ((fd = io->open(snaps, own, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0)) == -1)
 		return errno == ENOENT ? 0 : err_errno(e, "reference list %s in the state directory", own);
 	if ((rc = fd_digest(fd, buf, want)) != 0)
 		err_errno(e, "read reference list %s in the state directory", own);
 	io->close(fd);
 	for (int copy = 0; copy < 2 && rc == 0; copy++) {
-		image_name_refs(name, copy, 0, part);
+		image_name_refs(name, copy, n, part);
 		if ((rc = file_digest(r, name, buf, digest, e)) == 0 && memcmp(digest, want, DIGEST_LEN) != 0)
 			rc = err_set(e, ERR_MEDIUM, "%s comes back changed", name);
 	}
@@ -105,21 +105,42 @@ refs_part_read_back(struct read_back *r, int snaps, unsigned part, uint8_t *buf,
 
 /* Envelope and reference list: what cannot be made up for by anything else on the disk. */
 static int
-snapshot_read_back(struct read_back *r, uint8_t *buf, struct err *e)
+snapshot_read_back(struct read_back *r, int snaps, uint32_t n, uint64_t seq, const uint8_t *env, size_t len, uint8_t *buf,
+    struct err *e)
 {
 	char name[IMAGE_NAME_MAX];
-	int snaps, rc = 0, got = 1;
+	int rc = 0, got = 1;
 
 	for (int copy = 0; copy < 2 && rc == 0; copy++) {
-		image_name_envelope(name, copy, 0);
-		rc = small_read_back(r, name, r->im->envelope_bytes, r->im->envelope_len, buf, e);
+		image_name_envelope(name, copy, n);
+		rc = small_read_back(r, name, env, len, buf, e);
 	}
-	if (rc != 0 || (snaps = dir_open(r->s->fd, "snaps", e)) == -1)
-		return -1;
-	for (unsigned part = 0; got == 1; part++)
-		got = refs_part_read_back(r, snaps, part, buf, e);
-	io->close(snaps);
-	return got;
+	for (unsigned part = 0; rc == 0 && got == 1; part++)
+		got = refs_part_read_back(r, snaps, n, seq, part, buf, e);
+	return rc != 0 ? rc : got;
+}
+
+static int
+snapshots_read_back(struct read_back *r, uint8_t *buf, struct err *e)
+{
+	const struct image_state *im = r->im;
+	int snaps = dir_open(r->s->fd, "snaps", e), rc = snaps == -1 ? -1 : 0;
+	char name[64];
+	uint8_t *env;
+	size_t len;
+
+	if (rc == 0 && r->how->snapshot)
+		rc = snapshot_read_back(r, snaps, 0, im->envelope.seq, im->envelope_bytes, im->envelope_len, buf, e);
+	for (size_t i = 0; i < r->how->nseqs && rc == 0; i++) {
+		snprintf(name, sizeof(name), "%08llu.env", (unsigned long long)r->how->seqs[i]);
+		if ((rc = file_read(snaps, name, SMALL_STATEMENT_MAX, &env, &len, e)) == 0) {
+			rc = snapshot_read_back(r, snaps, (uint32_t)i, r->how->seqs[i], env, len, buf, e);
+			free(env);
+		}
+	}
+	if (snaps != -1)
+		io->close(snaps);
+	return rc;
 }
 
 static int
@@ -132,8 +153,8 @@ rest_read_back(struct read_back *r, struct err *e)
 	if (buf == NULL)
 		return err_errno(e, "read back");
 	rc = index_read_back(r, buf, e);
-	if (rc == 0 && r->how->snapshot)
-		rc = snapshot_read_back(r, buf, e);
+	if (rc == 0 && (r->how->snapshot || r->how->nseqs > 0))
+		rc = snapshots_read_back(r, buf, e);
 	for (int i = 0; i < 2 && rc == 0; i++) {
 		rc = small_read_back(r, labels[i], r->d->label_bytes, r->d->label_len, buf, e);
 		if (rc == 0)

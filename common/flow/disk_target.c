@@ -195,8 +195,8 @@ disk_begin(const struct disk_target *t, struct state *s, const char *name, const
 		return err_during(e, "disk %s", t->path);
 	if (write_key(fd, "domain", s->domain_bytes, s->domain_len, e) != 0 ||
 	    write_key(fd, "member", s->member_bytes, s->member_len, e) != 0 ||
-	    write_key(fd, "regist", s->regist_bytes, s->regist_len, e) != 0 ||
-	    write_slots(fd, s, e) != 0 || dir_make(fd, "packs", 0755, e) != 0 || dir_make(fd, "custody", 0755, e) != 0 ||
+	    (s->regist_bytes != NULL && (write_key(fd, "regist", s->regist_bytes, s->regist_len, e) != 0 ||
+	    write_slots(fd, s, e) != 0)) || dir_make(fd, "packs", 0755, e) != 0 || dir_make(fd, "custody", 0755, e) != 0 ||
 	    disk_readme_write(t->fd, &l, e) != 0 || disk_write_twice(fd, "label2", "label", label, len, e) != 0) {
 		io->close(fd);
 		return err_during(e, "disk %s", t->path);

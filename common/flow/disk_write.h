@@ -45,8 +45,8 @@ bool disk_has_image(const struct disk_target *t, const char *name);
 
 /**
  * disk_begin(t, s, name, label, e):
- * Make samara/NAME with keys, README and, last, the label (${label}: encoded,
- * ${len} bytes).  Done again it is the same.  Return the descriptor of the
+ * Make samara/NAME with keys (registration and sealed slots only where ${s} has them),
+ * README and, last, the label (${label}: encoded, ${len} bytes).  Done again it is the same.  Return the descriptor of the
  * image's directory, or -1 with ${e}.
  */
 int disk_begin(const struct disk_target *t, struct state *s, const char *name, const uint8_t *label, size_t len, struct err *e);
@@ -74,6 +74,8 @@ int disk_write_twice(int imagefd, const char *first, const char *second, const v
 
 struct read_back_how {
 	bool snapshot;		/* the snapshot is on it, too */
+	const uint64_t *seqs;	/* or these are, in this order, each with NNNNNNNN.env in the state's snaps/ */
+	size_t nseqs;
 	bool counted;		/* the progress line is about this */
 	unsigned workers;
 };

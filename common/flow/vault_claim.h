@@ -24,4 +24,12 @@ int vault_claim(struct vault *v, const char *text, struct cat_image *i, struct e
  */
 int vault_kit(struct vault *v, const struct cat_machine *m, struct buf *out, struct err *e);
 
+/**
+ * vault_keys_newest(v, machine, what, out, len, e):
+ * The newest object keys/MACHINE/WHAT ("domain", "member", "regist", "slots"), in a new
+ * buffer.  0; 1 there is none; -1 with ${e}.
+ */
+int vault_keys_newest(struct vault *v, const uint8_t machine[ID_LEN], const char *what, uint8_t **out, size_t *len,
+    struct err *e);
+
 #endif

@@ -34,9 +34,8 @@ newest(void *arg, const char *name, uint64_t len, struct err *e)
 	return 0;
 }
 
-/* 0, 1 there is none, -1. */
-static int
-kept_read(struct vault *v, const uint8_t machine[ID_LEN], const char *what, uint8_t **out, size_t *len, struct err *e)
+int
+vault_keys_newest(struct vault *v, const uint8_t machine[ID_LEN], const char *what, uint8_t **out, size_t *len, struct err *e)
 {
 	char name[VAULT_NAME_MAX];
 	uint32_t top = 0;
@@ -144,11 +143,11 @@ vault_kit(struct vault *v, const struct cat_machine *m, struct buf *out, struct 
 	struct kept k = { .domain = NULL };
 	int rc = -1;
 
-	if (kept_read(v, m->id, "slots", &k.slots, &k.slots_len, e) < 0 ||
-	    kept_read(v, m->id, "regist", &k.regist, &k.regist_len, e) < 0)
+	if (vault_keys_newest(v, m->id, "slots", &k.slots, &k.slots_len, e) < 0 ||
+	    vault_keys_newest(v, m->id, "regist", &k.regist, &k.regist_len, e) < 0)
 		goto free;
-	if (kept_read(v, m->id, "domain", &k.domain, &k.domain_len, e) != 0 ||
-	    kept_read(v, m->id, "member", &k.member, &k.member_len, e) != 0) {
+	if (vault_keys_newest(v, m->id, "domain", &k.domain, &k.domain_len, e) != 0 ||
+	    vault_keys_newest(v, m->id, "member", &k.member, &k.member_len, e) != 0) {
 		if (e != NULL && e->code == ERR_NONE)
 			(void)err_set(e, ERR_NOT_FOUND, "the vault does not keep the domain and membership of machine %s", m->name);
 		goto free;

@@ -53,6 +53,8 @@ member_fits(const struct label *l, const void *value, const uint8_t *bytes, size
 
 	if (domain_signs(l, &membership_schema, m->domain_pub, bytes, len, e) != 0)
 		return -1;
+	if (label_is_export(l))
+		return 0;	/* the vault signed the disk; what is on it was that machine's */
 	if (memcmp(m->machine_id, l->machine_id, ID_LEN) != 0 || memcmp(m->machine_pub, l->machine_pub, SIGN_PUB_LEN) != 0)
 		return err_set(e, ERR_SIGNATURE, "it names another machine than the one that signed this disk");
 	return 0;
@@ -149,7 +151,7 @@ small_files_check(struct verify_job *j, const struct verify_image *im)
 	for (int i = 0; i < COPIES; i++)
 		image_name_statement(t.name[i], i);
 	twice_check(j, im, &t, 0);
-	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]) && (k < 2 || !label_is_export(l)); k++) {
 		t.schema = keys[k].schema;
 		t.fits = keys[k].fits;
 		t.pub = t.schema == &registration_schema ? l->machine_pub : NULL;
@@ -172,6 +174,14 @@ keys_fit(struct verify_job *j, const struct verify_image *im, struct err *e)
 		finding_tell(j->found, SEV_NOTE, ERR_NONE, im->name, "", "it belongs to machine %s; the key is that of %s: its chunks are not opened",
 		    l->machine_name, k->machine_name);
 		j->keys_lack = 1;
+		return 0;
+	}
+	if (label_is_export(l)) {
+		/* Packs are the vault's; snapshots are believed by the machine's own signature. */
+		if (memcmp(k->vault_id, l->vault_id, ID_LEN) == 0 && memcmp(k->vault_pub, l->machine_pub, SIGN_PUB_LEN) != 0)
+			return err_set(e, ERR_SIGNATURE, "%s is signed in the name of vault %s, but not with its key", im->name,
+			    l->vault_name);
+		j->keys_fit = 1;
 		return 0;
 	}
 	if (memcmp(k->machine_id, l->machine_id, ID_LEN) != 0) {
@@ -255,6 +265,33 @@ closing_read(struct verify_job *j, struct verify_image *im)
 	    "the manifest names another disk of this number");
 }
 
+/* Who signed the snapshots: the label's machine, on an export the one whose membership lies beside it (which is checked, too). */
+static void
+machine_read(struct verify_image *im)
+{
+	const struct label *l = &im->dir.label;
+	char name[IMAGE_NAME_MAX];
+	struct membership m;
+	uint8_t *bytes;
+	size_t len;
+	int have = !label_is_export(l);
+
+	memcpy(im->machine_id, l->machine_id, ID_LEN);
+	memcpy(im->machine_pub, l->machine_pub, SIGN_PUB_LEN);
+	for (int i = 0; i < COPIES && !have; i++) {
+		image_name_keys(name, i, "member");
+		if (image_file_read(im->dir.fd, name, STATEMENT_MAX, &bytes, &len, NULL) != 0)
+			continue;
+		have = schema_decode(&membership_schema, &m, bytes, len) == FMT_OK &&
+		    domain_signs(l, &membership_schema, m.domain_pub, bytes, len, NULL) == 0;
+		if (have) {
+			memcpy(im->machine_id, m.machine_id, ID_LEN);
+			memcpy(im->machine_pub, m.machine_pub, SIGN_PUB_LEN);
+		}
+		free(bytes);
+	}
+}
+
 int
 verify_image_open(struct verify_job *j, struct verify_image *im, int diskfd, const char *path, const char *short_name,
     struct err *e)
@@ -276,6 +313,7 @@ verify_image_open(struct verify_job *j, struct verify_image *im, int diskfd, con
 		return -1;
 	}
 	im->damaged = verify_damaged_new();
+	machine_read(im);
 	small_files_check(j, im);
 	closing_read(j, im);
 	verify_image_custody(j, im);

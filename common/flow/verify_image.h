@@ -24,6 +24,7 @@ struct verify_image {
 	struct image_dir dir;
 	struct container *container;	/* the same image, for snapshots and lists */
 	char name[16];			/* "RM4K-1" */
+	uint8_t machine_id[ID_LEN], machine_pub[SIGN_PUB_LEN];	/* who signed its snapshots; on an export not who signed the label */
 	int closed;			/* statement is there */
 	struct disk_statement statement;
 	uint8_t statement_digest[DIGEST_LEN];
