@@ -92,6 +92,8 @@ serve_status(const struct err *e)
 	case ERR_RULE: case ERR_FORK: case ERR_HEAD: case ERR_EXISTS: case ERR_MISSING: case ERR_RECEIPT: case ERR_UNCLAIMED:
 	case ERR_PLEDGED: case ERR_CHUNK_SIZE: case ERR_ROLLBACK: case ERR_WRONG_DISK:
 		return 409;
+	case ERR_SESSION:
+		return 410;
 	case ERR_DAMAGE: case ERR_DIFFERENT:
 		return 422;
 	case ERR_QUOTA: case ERR_NO_SPACE:

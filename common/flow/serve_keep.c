@@ -8,10 +8,12 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/flow/serve_frame.h"
+#include "common/flow/upload.h"
 
 #define SECOND	INT64_C(1000000000)
 
 const struct serve_hook serve_hooks[] = {
+	{ "sessions", 900, upload_sweep },
 	{ NULL, 0, NULL }
 };
 
