@@ -8,6 +8,7 @@
  *   identity domain member slots local.key local.slt regist trust vault.crd
  *   pending                   a registration is under way (register.h)
  *   kit.note                  where the recovery kit was written (kit_file.h)
+ *   line                      what is remembered of contacts with the vault (line_note.h)
  *   lock                      taken while a snapshot is numbered and trust changes
  *   policy                    how the line may be used (policy.h); may hold a proxy's password
  *   sets/NAME/{lock,latest}   lock: one build of a set at a time; latest: see set_latest

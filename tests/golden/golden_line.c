@@ -1,4 +1,5 @@
 #include "formats/fmt_line.h"
+#include "formats/fmt_line_note.h"
 #include "tests/golden/golden_world.h"
 
 /* A session over the line: opened, asked in, committed. */
@@ -17,6 +18,8 @@ make_line(void)
 	struct ask a = { .ids = { ids, sizeof(ids) } };
 	struct answer s = { .states = { states, sizeof(states) } };
 	struct commit c = { .head_seq = 3 };
+	struct line_note note = { .generation = 2, .head_seq = 7, .first_contact = 1700000000, .last_contact = 1700086400,
+	    .rate = 2500000, .receipt = 3 };
 	struct committed t = { .head_seq = 4, .state = LINE_PENDING, .time = BEGIN + 30 };
 
 	for (unsigned i = 0; i < 3; i++)
@@ -40,4 +43,7 @@ make_line(void)
 	memcpy(t.head_id, w.snapshot_id, ID_LEN);
 	rising(t.head, DIGEST_LEN, 0x81);
 	golden("committed", &committed_schema, &t, NULL);
+	memcpy(note.vault_id, w.vault_id, ID_LEN);
+	rising(note.head, DIGEST_LEN, 0x91);
+	golden("line_note", &line_note_schema, &note, NULL);
 }

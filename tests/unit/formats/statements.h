@@ -8,6 +8,7 @@
 #include "formats/fmt_disk.h"
 #include "formats/fmt_journal.h"
 #include "formats/fmt_line.h"
+#include "formats/fmt_line_note.h"
 #include "formats/fmt_listing.h"
 #include "formats/fmt_machine.h"
 #include "formats/fmt_parcel.h"
@@ -29,6 +30,7 @@ static const struct fmt_schema *const statements[] = {
 	&envelope_schema, &snapshot_root_schema, &journal_begin_schema,
 	&receipt_schema, &handoff_schema, &gap_list_schema, &given_up_schema, &carried_schema,
 	&parcel_schema, &rec_parcel_schema, &rec_wiped_schema, &rec_snapshot_schema, &rec_collected_schema,
+	&line_note_schema,
 	&session_open_schema, &session_opened_schema, &id_page_schema, &ask_schema, &answer_schema, &commit_schema,
 	&committed_schema,
 	&fate_schema, &dispute_schema, &pledge_post_schema, &pledge_taken_schema, &rec_lease_schema, &image_told_schema,

@@ -59,6 +59,7 @@ static const struct {
 	{ "rec_wiped", &rec_wiped_schema, NOBODY },
 	{ "rec_snapshot", &rec_snapshot_schema, NOBODY },
 	{ "rec_collected", &rec_collected_schema, NOBODY },
+	{ "line_note", &line_note_schema, NOBODY },
 	{ "session_open", &session_open_schema, NOBODY },
 	{ "session_opened", &session_opened_schema, NOBODY },
 	{ "id_page", &id_page_schema, NOBODY },
