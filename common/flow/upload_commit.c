@@ -14,6 +14,7 @@
 #include "common/flow/ingest_job.h"
 #include "common/flow/list_file.h"
 #include "common/flow/upload_job.h"
+#include "common/flow/vault_token.h"
 
 #define TRIES	100
 
@@ -171,7 +172,9 @@ decide(struct upload_job *j, const struct upload_envelope **fork, struct err *e)
 		return -1;
 	if (j->s.kind != SESSION_PLEDGE && (rc = upload_check_holds(j, e)) != 0)
 		return rc;
-	if (records_put(j, e) != 0 || state_set(j, e) != 0)
+	/* What a new machine commits first ends the one whose place it takes. */
+	if (records_put(j, e) != 0 || state_set(j, e) != 0 ||
+	    vault_takeover(j->v, j->m->id, last_of(j)->pub, last_of(j)->env.seq, e) < 0)
 		return -1;
 	return session_end(j->v, j->id, e);
 }

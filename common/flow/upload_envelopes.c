@@ -9,41 +9,33 @@
 #include "common/crypto/sign.h"
 #include "common/flow/upload_job.h"
 
-/* Signed with one of the machine's keys that may sign this number? */
-struct signer {
-	const struct upload_envelope *x;
-	uint64_t first;			/* number that the key may sign */
-};
-
+/* 1 it is signed with this one of the machine's keys. */
 static int
 key_try(void *arg, const void *row, struct err *e)
 {
 	const struct cat_machine_key *k = row;
-	struct signer *s = arg;
+	struct upload_envelope *x = arg;
 
 	(void)e;
-	if (!statement_check(&envelope_schema, s->x->bytes, s->x->len, k->pub))
+	if (!statement_check(&envelope_schema, x->bytes, x->len, k->pub))
 		return 0;
-	s->first = k->from_seq > 0 ? (uint64_t)k->from_seq : 0;
+	memcpy(x->pub, k->pub, SIGN_PUB_LEN);
+	x->first = k->from_seq > 0 ? (uint64_t)k->from_seq : 0;
 	return 1;
 }
 
-/* 0 with the first number that its key may sign, or -1. */
+/* Signed with one of the machine's keys that may sign this number?  0 or -1. */
 static int
-signer_find(struct upload_job *j, const struct upload_envelope *x, uint64_t *first, struct err *e)
+signer_find(struct upload_job *j, struct upload_envelope *x, struct err *e)
 {
-	struct signer s = { x, 0 };
 	struct cat_machine_key like;
 	int rc;
 
 	memcpy(like.machine_id, j->m->id, ID_LEN);
-	if ((rc = catalog_each(j->v->catalog, &cat_machine_keys, 1, &like, key_try, &s, e)) < 0)
+	if ((rc = catalog_each(j->v->catalog, &cat_machine_keys, 1, &like, key_try, x, e)) < 0)
 		return -1;
-	if (rc == 0 || x->env.seq < s.first)
-		return err_set(e, ERR_SIGNATURE, "snapshot %llu is not signed with a key that may sign it",
-		    (unsigned long long)x->env.seq);
-	*first = s.first;
-	return 0;
+	return rc == 1 && x->env.seq >= x->first ? 0 : err_set(e, ERR_SIGNATURE,
+	    "snapshot %llu is not signed with a key that may sign it", (unsigned long long)x->env.seq);
 }
 
 /* Does the session have its list? */
@@ -64,8 +56,6 @@ list_came(const struct upload_job *j, uint64_t seq)
 static int
 envelope_read(struct upload_job *j, struct upload_envelope *x, struct fmt_view v, uint64_t above, struct err *e)
 {
-	uint64_t first;
-
 	x->bytes = v.p;
 	x->len = v.len;
 	if (statement_open(&envelope_schema, &x->env, x->bytes, x->len, NULL, e) != 0)
@@ -76,7 +66,7 @@ envelope_read(struct upload_job *j, struct upload_envelope *x, struct fmt_view v
 		return err_set(e, ERR_SIGNATURE, "snapshot %llu is of another machine or key domain", (unsigned long long)x->env.seq);
 	statement_digest(&envelope_schema, x->bytes, x->len, x->digest);
 	x->has_list = list_came(j, x->env.seq);
-	return signer_find(j, x, &first, e);
+	return signer_find(j, x, e);
 }
 
 int
@@ -179,7 +169,6 @@ follows(struct upload_job *j, size_t i, struct err *e)
 {
 	const struct upload_envelope *x = &j->envs[i];
 	uint8_t id[ID_LEN] = { 0 }, digest[DIGEST_LEN];
-	uint64_t first;
 	int rc = 1;
 
 	if (i > 0 && j->envs[i - 1].env.seq == x->env.seq - 1) {
@@ -188,12 +177,9 @@ follows(struct upload_job *j, size_t i, struct err *e)
 	} else if (x->env.seq > 1 && (rc = number_get(j, x->env.seq - 1, id, digest, e)) < 0) {
 		return -1;
 	}
-	if (rc == 1 && x->env.seq > 1) {
-		if (signer_find(j, x, &first, e) != 0)
-			return -1;
-		return x->env.seq == first ? 0 : err_set(e, ERR_HEAD, "the vault does not know the snapshot before %llu",
+	if (rc == 1 && x->env.seq > 1)
+		return x->env.seq == x->first ? 0 : err_set(e, ERR_HEAD, "the vault does not know the snapshot before %llu",
 		    (unsigned long long)x->env.seq);
-	}
 	if (memcmp(x->env.previous, id, ID_LEN) == 0)
 		return 0;
 	(void)err_set(e, ERR_FORK, "snapshot %llu follows another snapshot than the one that the vault has before it; a cloned"

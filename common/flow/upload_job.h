@@ -56,6 +56,8 @@ struct upload_envelope {
 	size_t len;
 	struct envelope env;
 	uint8_t digest[DIGEST_LEN];
+	uint8_t pub[SIGN_PUB_LEN];	/* key of the machine that signed it */
+	uint64_t first;			/* lowest number that this key may sign */
 	int known;			/* the vault has it as a snapshot */
 	int passed;			/* its number was passed over */
 	int has_list;			/* in the session */
