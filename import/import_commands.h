@@ -18,6 +18,7 @@ int import_cancel(struct args *a, struct err *e);
 int import_reopen(struct args *a, struct err *e);
 int import_pledge(struct args *a, struct err *e);
 int import_release(struct args *a, struct err *e);
+int import_alerts(struct args *a, struct err *e);
 int import_export(struct args *a, struct err *e);
 int import_wipe(struct args *a, struct err *e);
 int import_status(struct args *a, struct err *e);

@@ -21,6 +21,7 @@ static const struct cmd cmds[] = {
 	{ "serve", "[VAULT...] [--listen ADDR:PORT]", "answer the machines over HTTPS", import_serve },
 	{ "url", "VAULT URL", "the address by which a vault is reached", import_url },
 	{ "status", "[VAULT]", "what needs a hand, first", import_status },
+	{ "alerts", "[VAULT] [--command P] [--mail A]", "tell what is new of what needs a hand, and say whom to tell", import_alerts },
 	{ "list", "[VAULT] WHAT", "machines, images, disks, snapshots, jobs, alerts, gaps, custody or credentials", import_list },
 	{ "rebuild", "VAULT", "make the catalog anew from records, packs and snapshots", import_rebuild },
 	{ "clock", "VAULT --confirm", "say that this computer's clock is right, after it jumped", import_clock },

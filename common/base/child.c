@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,7 +74,7 @@ attributes_set(posix_spawnattr_t *a)
 }
 
 static int
-start(const char *const argv[], char **env, int out, pid_t *pid)
+start(const char *const argv[], char **env, int in, int out, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -84,7 +85,8 @@ start(const char *const argv[], char **env, int out, pid_t *pid)
 	if (attributes_set(&attr) != 0)
 		return ENOMEM;
 	if ((rc = posix_spawn_file_actions_init(&actions)) == 0) {
-		rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+		rc = in == -1 ? posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) :
+		    posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 		if (rc == 0)
 			rc = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 		if (rc == 0)
@@ -139,8 +141,8 @@ wait_for(pid_t pid, int fd, char *out, size_t n)
 	return status;
 }
 
-int
-child_run(const char *const argv[], const char *const more[], char *out, size_t n, struct err *e)
+static int
+run(const char *const argv[], const char *const more[], int in, char *out, size_t n, struct err *e)
 {
 	char safe[512], **env = environment(more);
 	int pipefd[2] = { -1, -1 }, status, rc;
@@ -152,7 +154,7 @@ child_run(const char *const argv[], const char *const more[], char *out, size_t 
 		free(env);
 		return -1;
 	}
-	rc = start(argv, env, out != NULL ? pipefd[1] : STDERR_FILENO, &pid);
+	rc = start(argv, env, in, out != NULL ? pipefd[1] : STDERR_FILENO, &pid);
 	free(env);
 	if (out != NULL)
 		(void)io->close(pipefd[1]);
@@ -165,15 +167,44 @@ child_run(const char *const argv[], const char *const more[], char *out, size_t 
 }
 
 int
-child_must(const char *const argv[], const char *const more[], char *out, size_t n, struct err *e)
+child_run(const char *const argv[], const char *const more[], char *out, size_t n, struct err *e)
+{
+	return run(argv, more, -1, out, n, e);
+}
+
+/* 0 for an end with status 0; any other is an error in words. */
+static int
+judge(const char *program, int rc, struct err *e)
 {
 	char safe[512];
-	int rc = child_run(argv, more, out, n, e);
 
 	if (rc <= 0)
 		return rc;
-	(void)text_safe(safe, sizeof(safe), argv[0], strlen(argv[0]));
+	(void)text_safe(safe, sizeof(safe), program, strlen(program));
 	if (rc >= 128)
 		return err_set(e, ERR_PROGRAM, "%s was ended by signal %d", safe, rc - 128);
 	return err_set(e, ERR_PROGRAM, "%s ended with status %d", safe, rc);
+}
+
+int
+child_must(const char *const argv[], const char *const more[], char *out, size_t n, struct err *e)
+{
+	return judge(argv[0], run(argv, more, -1, out, n, e), e);
+}
+
+int
+child_feed(const char *const argv[], const char *const more[], const void *in, size_t len, struct err *e)
+{
+	int fd = memfd_create("samara", MFD_CLOEXEC), rc;
+
+	if (fd == -1 || io_write_full(fd, in, len, 0) != 0) {
+		(void)err_errno(e, "run %s", argv[0]);
+		if (fd != -1)
+			(void)io->close(fd);
+		return -1;
+	}
+	(void)io->lseek(fd, 0, SEEK_SET);
+	rc = judge(argv[0], run(argv, more, fd, NULL, 0, e), e);
+	(void)io->close(fd);
+	return rc;
 }

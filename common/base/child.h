@@ -25,4 +25,10 @@ int child_run(const char *const argv[], const char *const more[], char *out, siz
  */
 int child_must(const char *const argv[], const char *const more[], char *out, size_t n, struct err *e);
 
+/**
+ * child_feed(argv, more, in, len, e):
+ * As child_must with no output wanted, for a program that reads the ${len} bytes at ${in}.
+ */
+int child_feed(const char *const argv[], const char *const more[], const void *in, size_t len, struct err *e);
+
 #endif

@@ -9,11 +9,19 @@
 #include "common/base/log.h"
 #include "common/flow/serve_frame.h"
 #include "common/flow/upload.h"
+#include "common/flow/vault_alerts.h"
 
 #define SECOND	INT64_C(1000000000)
 
+static int
+alerts_run(struct vault *v, struct err *e)
+{
+	return vault_alerts(v, NULL, NULL, e);
+}
+
 const struct serve_hook serve_hooks[] = {
 	{ "sessions", 900, upload_sweep },
+	{ "alerts", 300, alerts_run },
 	{ NULL, 0, NULL }
 };
 

@@ -8,6 +8,7 @@
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/parcel.h"
+#include "common/flow/vault_alerts.h"
 #include "common/flow/vault_fate.h"
 #include "common/flow/ingest_job.h"
 #include "common/flow/vault_status.h"
@@ -22,6 +23,8 @@ struct looking {
 	attention_fn fn;
 	void *arg;
 	const struct cat_image *image;
+	unsigned days;			/* without a whole snapshot */
+	int64_t now;
 };
 
 static void
@@ -34,13 +37,43 @@ tell(struct looking *l, const char *kind, const char *what, const char *next, co
 }
 
 static int
+newest_whole(void *arg, const void *row, struct err *e)
+{
+	const struct cat_snapshot *s = row;
+	int64_t *newest = arg;
+
+	(void)e;
+	if (s->state == SNAPSHOT_WHOLE && s->received > *newest)
+		*newest = s->received;
+	return 0;
+}
+
+static int
 look_machine(void *arg, const void *row, struct err *e)
 {
+	const struct cat_machine *m = row;
+	char what[512], next[256], name[NAME_MAX_LEN * 4 + 4], day[HUMAN_MAX];
+	struct cat_snapshot like;
 	struct looking *l = arg;
+	int64_t newest = 0;
 
-	(void)row;
-	(void)e;
 	l->s->machines++;
+	if (m->state != MACHINE_LIVE)
+		return 0;
+	memcpy(like.machine_id, m->id, ID_LEN);
+	if (catalog_each(l->v->catalog, &cat_snapshots, 1, &like, newest_whole, &newest, e) != 0)
+		return -1;
+	if (l->now - (newest != 0 ? newest : m->registered) <= l->days * DAY)
+		return 0;
+	(void)text_safe(name, sizeof(name), m->name, strlen(m->name));
+	if (newest != 0)
+		(void)snprintf(what, sizeof(what), "machine %s has had no whole snapshot since %s", name, human_day(day, newest / 1000000000));
+	else
+		(void)snprintf(what, sizeof(what), "machine %s has no whole snapshot, and is registered since %s", name,
+		    human_day(day, m->registered / 1000000000));
+	(void)snprintf(next, sizeof(next), "ask its administrator for samara-seed status; where the machine is no more: samara-import machine "
+	    "VAULT %.120s retire", name);
+	tell(l, "stale", what, next, NULL, m->id);
 	return 0;
 }
 
@@ -207,12 +240,15 @@ up_to_date(struct vault *v, struct err *e)
 int
 vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg, struct err *e)
 {
-	struct looking l = { v, s, fn, arg, NULL };
+	struct looking l = { .v = v, .s = s, .fn = fn, .arg = arg, .now = io_now_ns() };
+	char what[128], size[HUMAN_MAX];
+	struct alerting how;
 	int64_t copies;
 
 	memset(s, 0, sizeof(*s));
-	if (up_to_date(v, e) != 0 || catalog_number(v->catalog, "key copies", &copies, e) < 0)
+	if (alerting_read(v, &how, e) != 0 || up_to_date(v, e) != 0 || catalog_number(v->catalog, "key copies", &copies, e) < 0)
 		return -1;
+	l.days = how.days;
 	s->records = v->number;
 	s->key_copies = copies > INT32_MAX ? INT32_MAX : (int)copies;
 	if (copies == 0)
@@ -229,6 +265,10 @@ vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg
 		return -1;
 	if (v->store->ops->room(v->store, &s->room, e) != 0)
 		return -1;
+	if (s->room < (s->bytes + s->room) / 20) {
+		(void)snprintf(what, sizeof(what), "the store is nearly full: %s are free", human_size(size, s->room));
+		tell(&l, "full", what, "make room, or move the vault; uploads and disks are refused when nothing is left", NULL, NULL);
+	}
 	s->active = s->room > PACK_LEN_MAX && !v->clock_jumped;
 	return 0;
 }
