@@ -12,6 +12,7 @@ struct err;
 
 int seed_register(struct args *a, struct err *e);
 int seed_plan(struct args *a, struct err *e);
+int seed_backup(struct args *a, struct err *e);
 int seed_build(struct args *a, struct err *e);
 int seed_images(struct args *a, struct err *e);
 int seed_cancel(struct args *a, struct err *e);
@@ -20,8 +21,6 @@ int seed_ship(struct args *a, struct err *e);
 int seed_receipt(struct args *a, struct err *e);
 int seed_snapshots(struct args *a, struct err *e);
 int seed_ls(struct args *a, struct err *e);
-int seed_find(struct args *a, struct err *e);
-int seed_diff(struct args *a, struct err *e);
 int seed_dump(struct args *a, struct err *e);
 int seed_restore(struct args *a, struct err *e);
 int seed_status(struct args *a, struct err *e);
