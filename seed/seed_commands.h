@@ -21,6 +21,8 @@ int seed_ship(struct args *a, struct err *e);
 int seed_receipt(struct args *a, struct err *e);
 int seed_snapshots(struct args *a, struct err *e);
 int seed_ls(struct args *a, struct err *e);
+int seed_find(struct args *a, struct err *e);
+int seed_diff(struct args *a, struct err *e);
 int seed_dump(struct args *a, struct err *e);
 int seed_restore(struct args *a, struct err *e);
 int seed_status(struct args *a, struct err *e);

@@ -22,7 +22,7 @@ seed_dump(struct args *a, struct err *e)
 	rc = -1;
 	if ((path = seed_read_path(&r, a->n > 1 ? a->operands[1] : NULL, e)) != NULL &&
 	    snapshot_open(&open, r.s.source, r.s.reader, r.snap, r.s.keys, e) == 0) {
-		rc = dump_path(&open, r.s.reader, path, STDOUT_FILENO, e);
+		rc = dump_path(&open, r.s.source, r.s.reader, path, STDOUT_FILENO, e);
 		snapshot_close(&open);
 	}
 	free(path);

@@ -5,8 +5,55 @@
 #include "common/base/err.h"
 #include "common/base/human.h"
 #include "common/base/log.h"
+#include "formats/fmt_line_read.h"
 #include "formats/fmt_listing.h"
 #include "seed/seed_read.h"
+
+/* What the vault says. */
+static void
+state_of_line(const struct snap_place *line, char out[SEED_STATE_MAX])
+{
+	const char *more = (line->flags & LINE_DELETED) != 0 ? ", deleted" : (line->flags & LINE_PROTECTED) != 0 ? ", protected" : "";
+	char n[HUMAN_MAX];
+
+	switch (line->state) {
+	case LINE_WHOLE:
+		(void)snprintf(out, SEED_STATE_MAX, "whole%s", more);
+		break;
+	case LINE_PENDING:
+		(void)snprintf(out, SEED_STATE_MAX, "pending on %s%s", line->image[0] != '\0' ? line->image : "an image", more);
+		break;
+	case LINE_PARTIAL:
+		(void)snprintf(out, SEED_STATE_MAX, "partial (%s chunks given up)%s", human_count(n, line->given_up), more);
+		break;
+	case LINE_GAP:
+		(void)snprintf(out, SEED_STATE_MAX, "gap: the vault lacks %s chunks%s", human_count(n, line->missing), more);
+		break;
+	default:
+		(void)snprintf(out, SEED_STATE_MAX, "unknown: the vault is still finding out%s", more);
+	}
+}
+
+void
+seed_snapshot_state(const struct seed_read *r, const struct snapshot *snap, char out[SEED_STATE_MAX])
+{
+	const struct snap_place *line = snapshot_on_line(r->s.source, snap);
+	char n[HUMAN_MAX];
+	uint64_t missing;
+	struct err own;
+
+	err_clear(&own);
+	if (line != NULL && (line->state == LINE_WHOLE || snap->places == 1))
+		state_of_line(line, out);
+	else if (snapshot_missing(r->s.source, snap, &missing, &own) != 0)
+		(void)snprintf(out, SEED_STATE_MAX, "unknown: its reference list is damaged or not here");
+	else if (missing == 0)
+		(void)snprintf(out, SEED_STATE_MAX, "whole");
+	else if (line != NULL)
+		state_of_line(line, out);
+	else
+		(void)snprintf(out, SEED_STATE_MAX, "gap: %s chunks are not here", human_count(n, missing));
+}
 
 static void
 bad_told(void *arg, const char *where, const uint8_t *id, const struct err *why)
@@ -20,16 +67,26 @@ bad_told(void *arg, const char *where, const uint8_t *id, const struct err *why)
 		say_warn("%s: %s", where, why->msg);
 }
 
+/* With a kit the keys come from it, and the line from the state of this computer. */
+static int
+wants_line(const struct seed_read *r)
+{
+	for (size_t i = 0; i < r->from.n; i++)
+		if (strcmp(r->from.v[i], SESSION_LINE) == 0)
+			return 1;
+	return 0;
+}
+
 int
 seed_read_open(const struct args *a, struct seed_read *r, const char *text, struct err *e)
 {
 	struct session_options o = { .kit = r->kit, .pass_file = r->pass_file, .from = r->from.v, .nfrom = r->from.n,
 	    .kept = r->kept, .memory = a->memory, .bad = bad_told, .bad_arg = r };
-	char *state = NULL, date[HUMAN_MAX], id[SNAPSHOT_SHORT_LEN];
+	char *state = NULL, date[HUMAN_MAX], id[SNAPSHOT_SHORT_LEN], is[SEED_STATE_MAX];
 	const struct snapshot *newer = NULL;
 	int rc;
 
-	if (r->kit == NULL && args_state(a, &state, e) != 0)
+	if ((r->kit == NULL || wants_line(r)) && args_state(a, &state, e) != 0)
 		return -1;
 	o.state_path = state;
 	rc = session_open(&r->s, &o, e);
@@ -40,9 +97,11 @@ seed_read_open(const struct args *a, struct seed_read *r, const char *text, stru
 		seed_read_close(r);
 		return -1;
 	}
-	if (newer != NULL && newer != r->snap)
-		say_warn("snapshot %s of %s is newer, but not all of it is here", snapshot_short(id, newer->env.snapshot_id),
-		    human_date(date, newer->env.begin_ns / 1000000000));
+	if (newer != NULL && newer != r->snap) {
+		seed_snapshot_state(r, newer, is);
+		say_warn("snapshot %s of %s is newer, but not all of it is here: %s", snapshot_short(id, newer->env.snapshot_id),
+		    human_date(date, newer->env.begin_ns / 1000000000), is);
+	}
 	return 0;
 }
 

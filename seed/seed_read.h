@@ -18,7 +18,7 @@ struct seed_read {
 
 /* Rows for a table of options. */
 #define SEED_READ_OPTS(r) \
-	{ "from", 0, OPT_LIST, &(r)->from, "DISK|VAULT", "where to read; may be repeated" }, \
+	{ "from", 0, OPT_LIST, &(r)->from, "DISK|VAULT|line", "where to read; may be repeated; the line if not given" }, \
 	{ "kit", 0, OPT_STR, &(r)->kit, "FILE", "recovery kit, where the machine is not registered here" }, \
 	{ "passphrase-file", 0, OPT_STR, &(r)->pass_file, "FILE", "where the kit's passphrase is" }
 
@@ -39,6 +39,10 @@ void seed_read_close(struct seed_read *r);
 void seed_read_leave(struct seed_read *r);
 int seed_read_again(const struct args *a, struct seed_read *r, const char *const *from, size_t n, const uint8_t id[ID_LEN],
     struct err *e);
+
+/* The state of a snapshot in words, as lists show it: as the vault says it over the line, else as the places at hand have it. */
+#define SEED_STATE_MAX	128
+void seed_snapshot_state(const struct seed_read *r, const struct snapshot *snap, char out[SEED_STATE_MAX]);
 
 /**
  * seed_read_path(r, given, e):

@@ -12,6 +12,7 @@
 #include "common/flow/job.h"
 #include "common/flow/state.h"
 #include "common/walk/owner.h"
+#include "formats/fmt_line_read.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_restoring.h"
 #include "seed/seed_state.h"
@@ -63,42 +64,156 @@ disks_print(const struct restoring *g)
 	buf_release(&b);
 }
 
+#define DISK_RATE	(100u << 20)	/* bytes a second, where it is not known: a disk on USB */
+#define DAY_NS		(INT64_C(86400) * 1000000000)
+
+/* How long ${bytes} from container ${c} take, nanoseconds; 0: nobody knows. */
+static int64_t
+part_time(const struct restoring *g, const struct container *c, uint64_t bytes)
+{
+	uint64_t rate = c->is_line ? g->read.s.line_rate : DISK_RATE;
+
+	return rate == 0 ? 0 : (int64_t)((double)bytes / (double)rate * 1e9);
+}
+
+/* One place that bytes come from. */
+static void
+part_print(const struct restoring *g, const struct restore_plan *p, size_t i)
+{
+	const struct container *c = source_container(g->read.s.source, i);
+	char size[HUMAN_MAX], time[HUMAN_MAX], rate[HUMAN_MAX];
+	int64_t ns = part_time(g, c, p->bytes[i]);
+	struct out *o = out_object("from");
+
+	if (c->is_line && ns > 0)
+		out_text("from        %s: %s%s, %s at %s\n", c->name, p->about ? "about " : "", human_size(size, p->bytes[i]),
+		    human_duration(time, ns), human_rate(rate, g->read.s.line_rate, 1000000000));
+	else if (c->is_line)
+		out_text("from        %s: %s%s, at a rate that is not known yet\n", c->name, p->about ? "about " : "",
+		    human_size(size, p->bytes[i]));
+	else
+		out_text("from        %s: %s%s, about %s\n", c->name, human_size(size, p->bytes[i]),
+		    source_line(g->read.s.source) == NULL && (g->o.nonly > 0 || strcmp(g->root, "/") != 0) ? " at most" : "",
+		    human_duration(time, ns));
+	out_str(o, "place", c->name);
+	out_bool(o, "line", c->is_line);
+	out_u64(o, "bytes", p->bytes[i]);
+	out_bool(o, "about", p->about);
+	if (ns > 0)
+		out_u64(o, "ns", (uint64_t)ns);
+	out_emit(o);
+}
+
+/* More than a day on the line: there is another way. */
+static void
+export_name(const struct restoring *g, const struct restore_plan *p, size_t i)
+{
+	const struct container *c = source_container(g->read.s.source, i);
+	const struct keyring *k = g->read.s.keys;
+	char id[SNAPSHOT_SHORT_LEN], time[HUMAN_MAX];
+
+	if (!c->is_line || part_time(g, c, p->bytes[i]) <= DAY_NS)
+		return;
+	out_text("That is %s on the line. A disk is faster: the operator of vault %s writes one, without a key, with\n"
+	    "    samara-import export %s --machine %s --snapshot %s --to DISK\n"
+	    "and this command restores from it: --from DISK --from line.\n", human_duration(time, part_time(g, c, p->bytes[i])),
+	    k->vault_name, k->vault_name, k->machine_name, snapshot_short(id, g->read.snap->env.snapshot_id));
+}
+
+/* What the vault says is not there, and why. */
+static void
+state_print(const struct restoring *g)
+{
+	const struct snap_place *line = snapshot_on_line(g->read.s.source, g->read.snap);
+	char state[SEED_STATE_MAX];
+
+	if (line == NULL || line->state == LINE_WHOLE)
+		return;
+	seed_snapshot_state(&g->read, g->read.snap, state);
+	out_text("state       %s\n", state);
+	switch (line->state) {
+	case LINE_PENDING:
+		say_warn("the vault waits for what image %s carries: files that need it are named below and not brought back now. "
+		    "With the image's disks (--from DISK --from line), or once they are ingested, the same command brings them too",
+		    line->image[0] != '\0' ? line->image : "on its way");
+		break;
+	case LINE_PARTIAL:
+		say_warn("some of this snapshot was lost and given up by this machine: the files are named below");
+		break;
+	case LINE_GAP:
+		say_warn("the vault lacks chunks of this snapshot: the files that need them are named below; samara-seed refill, "
+		    "on the machine itself, makes those again that can still be made");
+		break;
+	default:
+		break;
+	}
+}
+
+/* Of the whole snapshot, or of what was named where the line can be asked for just that. */
+static int
+plan_make(struct restoring *g, struct restore_plan *p, struct err *e)
+{
+	const char *const root[1] = { g->root };
+	int whole = g->o.nonly == 0 && strcmp(g->root, "/") == 0;
+
+	if (whole || source_line(g->read.s.source) == NULL)
+		return restore_plan(g->read.s.source, g->read.snap, p, e);
+	return restore_plan_paths(g->read.s.source, g->read.snap, g->read.s.keys, g->o.nonly > 0 ? g->o.only : root,
+	    g->o.nonly > 0 ? g->o.nonly : 1, p, e);
+}
+
+static void
+head_print(const struct restoring *g)
+{
+	const struct envelope *env = &g->read.snap->env;
+	char id[SNAPSHOT_SHORT_LEN], date[HUMAN_MAX];
+
+	out_text("snapshot    %s, number %llu, of %s, set %s\n", snapshot_short(id, env->snapshot_id),
+	    (unsigned long long)env->seq, human_date(date, env->begin_ns / 1000000000), env->set_name);
+	state_print(g);
+}
+
 /* Before the first byte: what, and where from. */
 static int
 plan_print(struct restoring *g, const struct args *a, struct err *e)
 {
-	struct source *s = g->read.s.source;
-	const struct envelope *env = &g->read.snap->env;
-	char id[SNAPSHOT_SHORT_LEN], date[HUMAN_MAX], size[HUMAN_MAX], n[HUMAN_MAX];
-	uint64_t *bytes = calloc(source_containers(s), sizeof(*bytes)), missing = 0;
+	struct restore_plan p = { .bytes = calloc(source_containers(g->read.s.source), sizeof(*p.bytes)) };
+	size_t n = source_containers(g->read.s.source);
+	char count[HUMAN_MAX];
 	struct err own;
 	int known;
 
-	if (bytes == NULL)
+	if (p.bytes == NULL)
 		return err_set(e, ERR_MEMORY, "no memory");
 	err_clear(&own);
-	known = restore_plan(s, g->read.snap, bytes, &missing, &own) == 0;
-	if (restoring_disks(g, a, known ? missing : 0, e) != 0) {
-		free(bytes);
+	known = plan_make(g, &p, &own) == 0;
+	if (!known && (own.code == ERR_INTERRUPTED || own.code == ERR_MEMORY || own.code == ERR_LINE)) {
+		free(p.bytes);
+		*e = own;
 		return -1;
 	}
-	s = g->read.s.source;
-	env = &g->read.snap->env;
-	out_text("snapshot    %s, number %llu, of %s, set %s\n", snapshot_short(id, env->snapshot_id),
-	    (unsigned long long)env->seq, human_date(date, env->begin_ns / 1000000000), env->set_name);
-	for (size_t i = 0; i < source_containers(s); i++) {
-		if (known)
-			out_text("from        %s: %s%s\n", source_container(s, i)->name, human_size(size, bytes[i]),
-			    g->o.nonly > 0 || strcmp(g->root, "/") != 0 ? " at most" : "");
-		else
-			out_text("from        %s\n", source_container(s, i)->name);
+	if (!known && own.code != ERR_NOT_FOUND)
+		say_warn("what comes from where is not known: %s", own.msg);
+	if (restoring_disks(g, a, known ? p.missing : 0, e) != 0) {
+		free(p.bytes);
+		return -1;
 	}
+	head_print(g);
+	for (size_t i = 0; i < source_containers(g->read.s.source); i++) {
+		if (known && i < n)
+			part_print(g, &p, i);
+		else
+			out_text("from        %s\n", source_container(g->read.s.source, i)->name);
+	}
+	for (size_t i = 0; known && i < n && i < source_containers(g->read.s.source); i++)
+		export_name(g, &p, i);
 	if (g->follow)
 		disks_print(g);
-	else if (missing > 0)
-		say_warn("%s chunks of this snapshot are in none of these places; each file that needs one is named. "
-		    "Give the disks of earlier images, or a vault that has them, with --from", human_count(n, missing));
-	free(bytes);
+	else if (p.missing > 0)
+		say_warn("%s%s chunks of this snapshot are in none of these places; each file that needs one is named. "
+		    "Give the disks of earlier images, or a vault that has them, with --from", p.about ? "about " : "",
+		    human_count(count, p.missing));
+	free(p.bytes);
 	return 0;
 }
 

@@ -34,12 +34,15 @@ restoring_name(struct restoring *g, const char *text, struct err *e)
 	return name;
 }
 
-/* The place ${path} is a vault: it stays at hand, whatever becomes of disks. */
+/* The place ${path} is a vault, or the line: it stays at hand, whatever becomes of disks. */
 static int
 is_vault(const char *path)
 {
 	char top[4200];
 	struct stat st;
+
+	if (strcmp(path, SESSION_LINE) == 0)
+		return 1;
 
 	(void)snprintf(top, sizeof(top), "%s/samara", path);
 	return io->fstatat(AT_FDCWD, path, &st, 0) == 0 && S_ISDIR(st.st_mode) && io->fstatat(AT_FDCWD, top, &st, 0) != 0;
@@ -166,6 +169,16 @@ keep_check(struct restoring *g, const struct args *a, struct err *e)
 	return 0;
 }
 
+/* There is a line, and no disk. */
+static int
+line_alone(const struct restoring *g)
+{
+	for (size_t i = 0; i < source_containers(g->read.s.source); i++)
+		if (source_container(g->read.s.source, i)->is_disk)
+			return 0;
+	return source_line(g->read.s.source) != NULL;
+}
+
 int
 restoring_disks(struct restoring *g, const struct args *a, uint64_t missing, struct err *e)
 {
@@ -177,7 +190,8 @@ restoring_disks(struct restoring *g, const struct args *a, uint64_t missing, str
 	if (keep_check(g, a, e) != 0 || disks_look(g, e) != 0)
 		return -1;
 	next = restore_disks_next(&g->disks);
-	g->follow = g->keep.fd != -1 || (missing > 0 && next != NULL);
+	/* What the line lacks is on its way, or lost: disks are asked for only where one of them is at hand. */
+	g->follow = g->keep.fd != -1 || (missing > 0 && next != NULL && !line_alone(g));
 	if (!g->follow)
 		return 0;
 	if (g->o.overwrite == PLACE_ALWAYS || g->o.overwrite == PLACE_NEVER) {

@@ -10,37 +10,18 @@
 #include "seed/seed_read.h"
 #include "seed/seed_state.h"
 
-#define STATE_MAX	96
-
-/* What a snapshot's state is, as the places given show it. */
-static void
-state_by_source(const struct seed_read *r, const struct snapshot *snap, char out[STATE_MAX], uint64_t *missing)
-{
-	char n[HUMAN_MAX];
-	struct err own;
-
-	err_clear(&own);
-	*missing = 0;
-	if (snapshot_missing(r->s.source, snap, missing, &own) != 0)
-		(void)snprintf(out, STATE_MAX, "unknown: its reference list is damaged or not here");
-	else if (*missing == 0)
-		(void)snprintf(out, STATE_MAX, "whole");
-	else
-		(void)snprintf(out, STATE_MAX, "gap: %s chunks are not here", human_count(n, *missing));
-}
-
 /* As the machine's own state knows it: on the way with its image. */
 static void
-state_by_images(struct image_state *const *images, size_t n, const struct snapshot *snap, char out[STATE_MAX])
+state_by_images(struct image_state *const *images, size_t n, const struct snapshot *snap, char out[SEED_STATE_MAX])
 {
-	(void)snprintf(out, STATE_MAX, "unknown");
+	(void)snprintf(out, SEED_STATE_MAX, "unknown");
 	for (size_t i = 0; i < n; i++) {
 		if (memcmp(images[i]->begin.image_id, snap->env.image_id, ID_LEN) != 0)
 			continue;
 		if (images[i]->cancelled)
-			(void)snprintf(out, STATE_MAX, "cancelled with %s", images[i]->begin.short_name);
+			(void)snprintf(out, SEED_STATE_MAX, "cancelled with %s", images[i]->begin.short_name);
 		else
-			(void)snprintf(out, STATE_MAX, "pending on %s%s", images[i]->begin.short_name,
+			(void)snprintf(out, SEED_STATE_MAX, "pending on %s%s", images[i]->begin.short_name,
 			    !image_is_unfinished(images[i]) ? "" : ", which is not sealed");
 	}
 }
@@ -86,14 +67,13 @@ summary_emit(const struct snapshot_list *l)
 static int
 by_source(const struct args *a, struct seed_read *r, struct err *e)
 {
-	char state[STATE_MAX];
-	uint64_t missing;
+	char state[SEED_STATE_MAX];
 
 	if (seed_read_open(a, r, NULL, e) != 0)
 		return -1;
 	head_print(&r->s.list);
 	for (size_t i = 0; i < r->s.list.n; i++) {
-		state_by_source(r, &r->s.list.snap[i], state, &missing);
+		seed_snapshot_state(r, &r->s.list.snap[i], state);
 		snapshot_print(&r->s.list.snap[i], state);
 	}
 	summary_emit(&r->s.list);
@@ -107,7 +87,7 @@ by_state(const struct args *a, struct err *e)
 	struct snapshot_list list = { 0 };
 	struct image_state **images = NULL;
 	struct state *s = seed_state_open(a, e);
-	char state[STATE_MAX];
+	char state[SEED_STATE_MAX];
 	size_t n = 0;
 	int rc;
 

@@ -194,7 +194,17 @@ struct looking {
 	const uint8_t *ids;
 	size_t n;
 	uint8_t *states;
+	int64_t *packs;			/* not NULL: the lowest pack with a good copy, too */
 };
+
+/* A copy of id ${i} was found. */
+static void
+find_note(const struct looking *l, size_t i, int64_t state, int64_t pack)
+{
+	l->states[i] |= (uint8_t)state;
+	if (l->packs != NULL && state == COPY_GOOD && (l->packs[i] == 0 || pack < l->packs[i]))
+		l->packs[i] = pack;
+}
 
 /* Bind what all statements of a search have. */
 static void
@@ -211,14 +221,14 @@ static int
 find_each(struct catalog *c, const struct looking *l, int64_t slot, struct err *e)
 {
 	struct statement *s = run_statement(c, l->writer == -1 ?
-	    "SELECT state FROM copies_%lld WHERE domain=?1 AND id=?2" :
-	    "SELECT state FROM copies_%lld WHERE domain=?1 AND id=?2 AND writer=?4", slot, e);
+	    "SELECT state, pack FROM copies_%lld WHERE domain=?1 AND id=?2" :
+	    "SELECT state, pack FROM copies_%lld WHERE domain=?1 AND id=?2 AND writer=?4", slot, e);
 	int rc = s == NULL ? -1 : 0;
 
 	for (size_t i = 0; i < l->n && rc == 0; i++) {
 		find_bind(s, l, i);
 		while ((rc = db_step(c, s, e)) == 1)
-			l->states[i] |= (uint8_t)db_i64(s, 0);
+			find_note(l, i, db_i64(s, 0), db_i64(s, 1));
 	}
 	return rc;
 }
@@ -228,8 +238,8 @@ static int
 find_along(struct catalog *c, const struct looking *l, int64_t slot, struct err *e)
 {
 	struct statement *s = run_statement(c, l->writer == -1 ?
-	    "SELECT state, id FROM copies_%lld WHERE domain=?1 AND id>=?2 AND id<=?3 ORDER BY id" :
-	    "SELECT state, id FROM copies_%lld WHERE domain=?1 AND id>=?2 AND id<=?3 AND writer=?4 ORDER BY id", slot, e);
+	    "SELECT state, id, pack FROM copies_%lld WHERE domain=?1 AND id>=?2 AND id<=?3 ORDER BY id" :
+	    "SELECT state, id, pack FROM copies_%lld WHERE domain=?1 AND id>=?2 AND id<=?3 AND writer=?4 ORDER BY id", slot, e);
 	uint8_t id[DIGEST_LEN];
 	size_t i = 0;
 	int rc, order = -1;
@@ -244,7 +254,7 @@ find_along(struct catalog *c, const struct looking *l, int64_t slot, struct err 
 			i++;
 		/* An id may have been asked for twice. */
 		for (size_t k = i; k < l->n && memcmp(l->ids + k * DIGEST_LEN, id, DIGEST_LEN) == 0; k++)
-			l->states[k] |= (uint8_t)db_i64(s, 0);
+			find_note(l, k, db_i64(s, 0), db_i64(s, 2));
 	}
 	return rc;
 }
@@ -265,16 +275,14 @@ rows_between(const struct looking *l, int64_t rows)
 
 #define ALONG	8u	/* rows that are read over as fast as one is found */
 
-int
-chunks_find(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *writer, const uint8_t *ids, size_t n,
-    uint8_t *states, struct err *e)
+static int
+chunks_look(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *writer, struct looking *l, struct err *e)
 {
-	struct looking l = { .writer = -1, .ids = ids, .n = n, .states = states };
 	struct runs *all;
 	int rc, own;
 
-	memset(states, 0, n);
-	if (n == 0)
+	memset(l->states, 0, l->n);
+	if (l->n == 0)
 		return 0;
 	if ((all = malloc(sizeof(*all))) == NULL)
 		return err_set(e, ERR_MEMORY, "the catalog");
@@ -283,18 +291,43 @@ chunks_find(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *
 		free(all);
 		return -1;
 	}
-	if ((rc = party_find(c, domain, DIGEST_LEN, &l.domain, e)) == 0 &&
-	    (writer == NULL || (rc = party_find(c, writer, ID_LEN, &l.writer, e)) == 0))
+	l->writer = -1;
+	if ((rc = party_find(c, domain, DIGEST_LEN, &l->domain, e)) == 0 &&
+	    (writer == NULL || (rc = party_find(c, writer, ID_LEN, &l->writer, e)) == 0))
 		rc = runs_list(c, all, e) != 0 ? -1 : 0;
 	for (size_t k = 0; rc == 0 && k < all->n; k++) {
 		if (all->run[k].rows == 0)
 			continue;
-		rc = rows_between(&l, all->run[k].rows) < ALONG * n ? find_along(c, &l, all->run[k].slot, e) :
-		    find_each(c, &l, all->run[k].slot, e);
+		rc = rows_between(l, all->run[k].rows) < ALONG * l->n ? find_along(c, l, all->run[k].slot, e) :
+		    find_each(c, l, all->run[k].slot, e);
 	}
 	free(all);
 	db_read_end(c, own);
 	return rc < 0 ? -1 : 0;
+}
+
+int
+chunks_find(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *writer, const uint8_t *ids, size_t n,
+    uint8_t *states, struct err *e)
+{
+	struct looking l = { .ids = ids, .n = n, .states = states };
+
+	return chunks_look(c, domain, writer, &l, e);
+}
+
+int
+chunks_packs(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *ids, size_t n, int64_t *packs,
+    struct err *e)
+{
+	struct looking l = { .ids = ids, .n = n, .packs = packs };
+	int rc;
+
+	memset(packs, 0, n * sizeof(*packs));
+	if ((l.states = malloc(n + 1)) == NULL)
+		return err_set(e, ERR_MEMORY, "the catalog");
+	rc = chunks_look(c, domain, NULL, &l, e);
+	free(l.states);
+	return rc;
 }
 
 /* The same in one run. */

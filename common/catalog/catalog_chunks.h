@@ -60,6 +60,14 @@ int chunks_find(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8
     uint8_t *states, struct err *e);
 
 /**
+ * chunks_packs(c, domain, ids, n, packs, e):
+ * For each of ${n} rising ids the number of a pack that has a good copy of it,
+ * whoever made it; 0 where there is none.
+ */
+int chunks_packs(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *ids, size_t n, int64_t *packs,
+    struct err *e);
+
+/**
  * chunks_mark(c, domain, pack, ids, n, state, e):
  * Give the copies in pack number ${pack} of the ${n} ids a new state; 0 takes
  * them out of the index.  In a write transaction.

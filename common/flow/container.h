@@ -26,8 +26,12 @@ struct pack_place {
 struct snap_place {
 	uint32_t n;		/* disk: the n-th of the image */
 	int copy;		/* disk: which copy of its reference list, 0 or 1 */
-	uint64_t seq;		/* vault */
+	uint64_t seq;		/* vault, line */
 	uint8_t machine[ID_LEN];
+	/* Line: what the vault says of it; state 0 elsewhere.  enum line_snapshot_state, LINE_DELETED and LINE_PROTECTED. */
+	uint8_t state, flags;
+	uint64_t missing, given_up;	/* ids */
+	char image[SHORT_LEN + 1];	/* that it waits for */
 };
 
 /* Non-zero ends the enumeration and is returned. */
@@ -61,6 +65,7 @@ struct container {
 	char name[320];		/* for a person: "disk RM4K-1 (/mnt/usb1)", "vault /srv/samara/hq" */
 	int is_disk;
 	int is_kept;		/* not the disk itself: what a restore keeps of it (restore_keep.h) */
+	int is_line;		/* its packs are not enumerated: places are asked for */
 	uint64_t bytes, packs;	/* counted by the source */
 };
 
@@ -85,6 +90,28 @@ const struct image_dir *container_image(const struct container *c);
  * bytes, copied; NULL: of all).  NULL with ${e} (ERR_NO_VAULT).
  */
 struct container *container_vault(const char *path, const uint8_t *machine, struct err *e);
+
+struct line;
+struct line_place;
+
+/* What the machine remembers of its vault, so that less than that is noticed. */
+struct container_trust {
+	uint64_t head;			/* the highest number that the vault acknowledged; 0: nothing is known */
+	uint8_t digest[DIGEST_LEN];	/* of its envelope; zeros: not known */
+};
+
+/**
+ * container_line(l, vault_id, machine_id, trust, e):
+ * The vault at the end of ${l} (borrowed, as long as this), the machine's own
+ * snapshots only.  Its packs verb gives none: container_places says where chunks
+ * lie.  Enumerating snapshots tells (ERR_ROLLBACK) what the vault acknowledged and does not show
+ * any more, and is ended by ERR_ROLLBACK where its newest lies below ${trust}.  NULL with ${e}.
+ */
+struct container *container_line(struct line *l, const uint8_t vault_id[ID_LEN], const uint8_t machine_id[ID_LEN],
+    const struct container_trust *trust, struct err *e);
+
+/* Where good copies of ${n} rising ids lie in a container of container_line; as line_places. */
+int container_places(struct container *c, const uint8_t *ids, size_t n, struct line_place *out, struct err *e);
 
 /* Ends it.  NULL is allowed. */
 void container_free(struct container *c);

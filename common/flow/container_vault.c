@@ -4,11 +4,10 @@
 
 #include "common/base/err.h"
 #include "common/flow/container.h"
+#include "common/flow/store_pack.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 #include "formats/fmt_snapshot.h"
-
-#define END_GUESS	(32u << 10)	/* most tables and footers are shorter: one read */
 
 struct container_vault {
 	struct container base;
@@ -26,54 +25,8 @@ struct vault_job {
 	void *arg;
 	container_bad_fn bad;
 	void *bad_arg;
-	uint8_t *end;		/* of a pack */
-	size_t cap;
+	struct store_pack room;
 };
-
-/* The last ${n} bytes of an object of ${len} bytes at ${j}->end. */
-static int
-end_read(struct vault_job *j, const char *name, uint64_t len, size_t n, struct err *e)
-{
-	size_t got;
-
-	if (n > j->cap) {
-		uint8_t *more = realloc(j->end, n);
-
-		if (more == NULL)
-			return err_set(e, ERR_MEMORY, "no memory for the table of a pack");
-		j->end = more;
-		j->cap = n;
-	}
-	if (j->v->store->ops->get(j->v->store, name, len - n, j->end, n, &got, e) != 0)
-		return -1;
-	return got == n ? 0 : err_set(e, ERR_DAMAGE, "%s is cut short", name);
-}
-
-static int
-pack_look(struct vault_job *j, const char *name, uint64_t len, struct pack_view *view, struct err *e)
-{
-	size_t n = len < END_GUESS ? (size_t)len : END_GUESS, end;
-	struct pack_foot f;
-	enum fmt_status st;
-
-	if (len > PACK_LEN_MAX || len < PACK_FOOT_LEN)
-		return err_set(e, ERR_FORMAT, "no pack has %llu bytes", (unsigned long long)len);
-	if (end_read(j, name, len, n, e) != 0)
-		return -1;
-	if ((st = pack_foot_decode(&f, j->end + n - PACK_FOOT_LEN, PACK_FOOT_LEN)) != FMT_OK)
-		return err_set(e, st == FMT_VERSION ? ERR_VERSION : ERR_FORMAT, "its footer: %s", fmt_status_text(st));
-	end = (size_t)f.table_len + PACK_FOOT_LEN;
-	if (f.table_len > PACK_TABLE_MAX || end > len)
-		return err_set(e, ERR_FORMAT, "its footer: a table of %u bytes cannot be in it", f.table_len);
-	if (end > n) {
-		if (end_read(j, name, len, end, e) != 0)
-			return -1;
-		n = end;
-	}
-	if (pack_view_open(view, j->end + n - end, f.table_len, j->end + n - PACK_FOOT_LEN, NULL, NULL, e) != 0)
-		return -1;
-	return view->file_len == len ? 0 : err_set(e, ERR_DAMAGE, "it has not the length that its footer says");
-}
 
 static int
 pack_found(void *arg, const char *name, uint64_t len, struct err *e)
@@ -86,7 +39,7 @@ pack_found(void *arg, const char *name, uint64_t len, struct err *e)
 	err_clear(&own);
 	if (vault_name_parse_pack(name, p.id, &p.number) != 0)
 		return 0;
-	if (pack_look(j, name, len, &view, &own) == 0 && memcmp(view.foot.pack_id, p.id, DIGEST_LEN) != 0)
+	if (store_pack_table(j->v->store, name, len, &j->room, &view, &own) == 0 && memcmp(view.foot.pack_id, p.id, DIGEST_LEN) != 0)
 		(void)err_set(&own, ERR_DAMAGE, "it is another pack than its name says");
 	if (own.code != ERR_NONE) {
 		j->bad(j->bad_arg, name, &own);
@@ -105,7 +58,7 @@ vault_packs(struct container *c, const uint8_t *domain_id, pack_found_fn fn, voi
 	    .bad = bad, .bad_arg = bad_arg };
 	int rc = j.v->store->ops->list(j.v->store, "packs/", "", pack_found, &j, e);
 
-	free(j.end);
+	free(j.room.end);
 	return rc;
 }
 

@@ -15,10 +15,68 @@
 #define ZEROS_LEN	(64u << 10)
 #define LINKS_MEMORY	((size_t)96 << 20)
 
+#define AHEAD_EXTENTS	64u
+
 struct dump {
+	struct source *source;
 	struct source_reader *reader;
 	int fd;
+	/* Extents that come next: their chunks are wanted, and got meanwhile. */
+	struct extent ahead[AHEAD_EXTENTS];
+	size_t first, n;
+	int (*use)(void *arg, const struct extent *x, struct err *e);
+	void *arg;
 };
+
+/* The oldest of those that wait is used, or, with ${keep} 0, all of them are. */
+static int
+ahead_use(struct dump *d, size_t keep, struct err *e)
+{
+	int rc = 0;
+
+	while (rc == 0 && d->n > keep) {
+		struct extent *x = &d->ahead[d->first];
+
+		rc = d->use(d->arg, x, e);
+		if (!extent_is_hole(x))
+			source_unwant(d->source, x->id);
+		d->first = (d->first + 1) % AHEAD_EXTENTS;
+		d->n--;
+	}
+	return rc;
+}
+
+static int
+extent_comes(void *arg, uint64_t at, const struct extent *x, struct err *e)
+{
+	struct dump *d = arg;
+
+	(void)at;
+	if (d->n == AHEAD_EXTENTS && ahead_use(d, AHEAD_EXTENTS - 1, e) != 0)
+		return -1;
+	d->ahead[(d->first + d->n++) % AHEAD_EXTENTS] = *x;
+	if (!extent_is_hole(x))
+		source_want(d->source, x->id);
+	return 0;
+}
+
+/* All extents of ${en} through ${use}, chunks being got ahead of it. */
+static int
+extents_use(struct dump *d, const struct entry *en, int (*use)(void *arg, const struct extent *x, struct err *e), void *arg,
+    struct err *e)
+{
+	int rc;
+
+	d->use = use;
+	d->arg = arg;
+	rc = extents_each(en, source_get, d->reader, NULL, NULL, extent_comes, d, e);
+	if (rc == 0)
+		rc = ahead_use(d, 0, e);
+	for (; d->n > 0; d->n--, d->first = (d->first + 1) % AHEAD_EXTENTS)
+		if (!extent_is_hole(&d->ahead[d->first]))
+			source_unwant(d->source, d->ahead[d->first].id);
+	return rc;
+}
 
 static int
 zeros_write(struct dump *d, uint64_t len, struct err *e)
@@ -38,13 +96,12 @@ zeros_write(struct dump *d, uint64_t len, struct err *e)
 }
 
 static int
-extent_dump(void *arg, uint64_t at, const struct extent *x, struct err *e)
+extent_dump(void *arg, const struct extent *x, struct err *e)
 {
 	struct dump *d = arg;
 	const uint8_t *plain;
 	size_t len;
 
-	(void)at;
 	if (extent_is_hole(x))
 		return zeros_write(d, x->len, e);
 	if (source_get(d->reader, x->id, 0, &plain, &len, e) != 0)
@@ -66,13 +123,12 @@ struct archive {
 };
 
 static int
-extent_archive(void *arg, uint64_t at, const struct extent *x, struct err *e)
+extent_archive(void *arg, const struct extent *x, struct err *e)
 {
 	struct archive *a = arg;
 	const uint8_t *plain;
 	size_t len;
 
-	(void)at;
 	if (extent_is_hole(x))
 		return tar_out_hole(a->tar, x->len, e);
 	if (source_get(a->d.reader, x->id, 0, &plain, &len, e) != 0)
@@ -119,7 +175,7 @@ entry_archive(struct archive *a, struct fmt_view dir, const struct entry *given,
 		return -1;
 	rc = tar_out_entry(a->tar, member(&a->path, a->strip, dir, en.name), &en, link, e);
 	if (rc == 0 && en.type == ENTRY_FILE && link.len == 0)
-		rc = extents_each(&en, source_get, a->d.reader, NULL, NULL, extent_archive, a, e);
+		rc = extents_use(&a->d, &en, extent_archive, a, e);
 	return rc == 0 ? stop_check(e) : rc;
 }
 
@@ -150,10 +206,9 @@ items_archive(struct archive *a, const struct open_snapshot *o, struct fmt_view 
 
 /* The directory ${top}, whose entry is ${en} (not looked at for "/"), under its own last name. */
 static int
-dump_archive(const struct open_snapshot *o, struct source_reader *reader, struct fmt_view top, const struct entry *en, int fd,
-    struct err *e)
+dump_archive(const struct open_snapshot *o, const struct dump *d, struct fmt_view top, const struct entry *en, struct err *e)
 {
-	struct archive a = { .d = { .reader = reader, .fd = fd }, .strip = 1 };
+	struct archive a = { .d = *d, .strip = 1 };
 	struct fmt_view parent = view_of("/", 1);
 	int rc = -1;
 
@@ -170,7 +225,7 @@ dump_archive(const struct open_snapshot *o, struct source_reader *reader, struct
 	}
 	if ((a.links = links_new(LINKS_MEMORY)) == NULL)
 		(void)err_set(e, ERR_MEMORY, "no memory for links");
-	else if ((a.tar = tar_out_new_fd(fd, e)) != NULL &&
+	else if ((a.tar = tar_out_new_fd(d->fd, e)) != NULL &&
 	    (top.len == 1 || entry_archive(&a, parent, en, e) == 0) && items_archive(&a, o, top, e) == 0)
 		rc = tar_out_end(a.tar, e);
 	tar_out_free(a.tar);
@@ -182,10 +237,10 @@ dump_archive(const struct open_snapshot *o, struct source_reader *reader, struct
 }
 
 int
-dump_path(const struct open_snapshot *o, struct source_reader *reader, const char *text, int fd, struct err *e)
+dump_path(const struct open_snapshot *o, struct source *s, struct source_reader *reader, const char *text, int fd, struct err *e)
 {
 	struct fmt_view path = view_of(text, strlen(text));
-	struct dump d = { .reader = reader, .fd = fd };
+	struct dump d = { .source = s, .reader = reader, .fd = fd };
 	uint8_t copy[ENTRY_LEN_MAX + 16];
 	struct entry en = { .type = ENTRY_DIR };
 	char safe[512];
@@ -199,8 +254,8 @@ dump_path(const struct open_snapshot *o, struct source_reader *reader, const cha
 	if (rc == 0)
 		return err_set(e, ERR_NOT_FOUND, "%s is not in the snapshot", safe);
 	if (en.type == ENTRY_FILE)
-		return extents_each(&en, source_get, reader, NULL, NULL, extent_dump, &d, e) == 0 ? 0 : err_during(e, "%s", safe);
+		return extents_use(&d, &en, extent_dump, &d, e) == 0 ? 0 : err_during(e, "%s", safe);
 	if (en.type == ENTRY_DIR)
-		return dump_archive(o, reader, path, &en, fd, e) == 0 ? 0 : err_during(e, "%s", safe);
+		return dump_archive(o, &d, path, &en, e) == 0 ? 0 : err_during(e, "%s", safe);
 	return err_set(e, ERR_USAGE, "%s is neither a file nor a directory", safe);
 }

@@ -5,6 +5,13 @@
 #include "common/flow/refs_parts.h"
 
 #define READ_IDS	2048u	/* many lists are read side by side */
+#define LINE_IDS	32768u	/* at once over a line, where each request takes its time */
+
+static size_t
+ids_at_once(const struct container *c)
+{
+	return c->is_line ? LINE_IDS : READ_IDS;
+}
 
 static int
 head_read(struct container *c, const struct snap_place *p, unsigned kind, unsigned part, struct refs_head *head,
@@ -34,7 +41,7 @@ refs_parts_init(struct refs_parts *s, struct container *c, const struct snap_pla
     uint64_t from, uint64_t to, struct err *e)
 {
 	memset(s, 0, sizeof(*s));
-	if ((s->buf = malloc((size_t)READ_IDS * DIGEST_LEN)) == NULL)
+	if ((s->buf = malloc(ids_at_once(c) * DIGEST_LEN)) == NULL)
 		return err_set(e, ERR_MEMORY, "no memory to read a reference list");
 	s->c = c;
 	s->place = *p;
@@ -80,7 +87,7 @@ fill(struct refs_parts *s, struct err *e)
 		return err_set(e, ERR_DAMAGE, "reference list: it has fewer parts than it says");
 	if (ids > REFS_PART_IDS - within)
 		ids = REFS_PART_IDS - within;
-	want = (size_t)(ids < READ_IDS ? ids : READ_IDS) * DIGEST_LEN;
+	want = (ids < ids_at_once(s->c) ? (size_t)ids : ids_at_once(s->c)) * DIGEST_LEN;
 	if (part_check(s, (unsigned)part, e) != 0 ||
 	    s->c->ops->refs(s->c, &s->place, s->head.kind, (unsigned)part, REFS_HEAD_LEN + within * DIGEST_LEN, s->buf, want,
 	    &got, e) != 0)

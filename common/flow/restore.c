@@ -5,48 +5,11 @@
 #include "common/base/progress.h"
 #include "common/base/queue.h"
 #include "common/base/stop.h"
-#include "common/flow/refs_read.h"
 #include "common/flow/restore_job.h"
 #include "common/pack/listing_read.h"
 
 #define QUEUE_UNITS	48u	/* of 2 MiB: what is read ahead */
 #define LINKS_MEMORY	((size_t)96 << 20)
-
-/* By the list at place ${i} of ${snap}. */
-static int
-plan_by(const struct source *s, const struct snapshot *snap, size_t i, uint64_t *bytes, uint64_t *missing, struct err *e)
-{
-	struct refs_reader *r = refs_reader_new(source_container(s, snap->at[i].container), &snap->at[i].place, &snap->env, e);
-	uint8_t id[DIGEST_LEN];
-	uint32_t len;
-	size_t from;
-	int rc;
-
-	if (r == NULL)
-		return -1;
-	memset(bytes, 0, source_containers(s) * sizeof(*bytes));
-	*missing = 0;
-	while ((rc = refs_reader_next(r, id, e)) == 1) {
-		if (source_has(s, id, &len, &from))
-			bytes[from] += len;
-		else
-			++*missing;
-	}
-	refs_reader_free(r);
-	return rc;
-}
-
-int
-restore_plan(const struct source *s, const struct snapshot *snap, uint64_t *bytes, uint64_t *missing, struct err *e)
-{
-	int rc = err_set(e, ERR_NOT_FOUND, "no reference list is there");
-
-	for (size_t i = 0; rc != 0 && i < snap->places; i++) {
-		err_clear(e);
-		rc = plan_by(s, snap, i, bytes, missing, e);
-	}
-	return rc;
-}
 
 /* What the root asked for is: its entry decides which bytes of paths fall away. */
 static int

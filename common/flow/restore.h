@@ -69,12 +69,27 @@ int restore_run(const struct restore_options *o, struct restore_report *r, struc
 /* 1 where something waits for another disk. */
 int restore_waits(const struct restore_report *r);
 
+/* Where the bytes would come from. */
+struct restore_plan {
+	uint64_t *bytes;		/* of frames, for each container of the source; the caller's */
+	uint64_t missing;		/* chunks that are nowhere */
+	int about;			/* figures are an estimate, by a sample of the ids */
+};
+
 /**
- * restore_plan(s, snap, bytes, missing, e):
- * Where the chunks of the whole snapshot would come from: bytes for each
- * container of ${s} (${bytes} has room for all), chunks that are nowhere.
- * -1 with ${e} where no reference list is at hand.
+ * restore_plan(s, snap, p, e):
+ * For the whole snapshot, by its reference list; what the line would give is
+ * exact up to some thousand chunks, else an estimate.  0, or -1 with ${e} where no
+ * reference list is at hand, or none that is what the envelope says.
  */
-int restore_plan(const struct source *s, const struct snapshot *snap, uint64_t *bytes, uint64_t *missing, struct err *e);
+int restore_plan(const struct source *s, const struct snapshot *snap, struct restore_plan *p, struct err *e);
+
+/**
+ * restore_plan_paths(s, snap, k, paths, n, p, e):
+ * For the ${n} absolute ${paths} and what lies below them, by a walk through the
+ * listing.  Paths that are not there count nothing.
+ */
+int restore_plan_paths(struct source *s, const struct snapshot *snap, const struct keyring *k, const char *const *paths,
+    size_t n, struct restore_plan *p, struct err *e);
 
 #endif

@@ -3,7 +3,11 @@
 
 #include "common/base/err.h"
 #include "common/flow/keyring_get.h"
+#include "common/flow/line.h"
+#include "common/flow/line_read.h"
+#include "common/flow/policy.h"
 #include "common/flow/session.h"
+#include "common/net/throttle.h"
 
 /* What a restore keeps; where it cannot be read, its disks are asked for again. */
 static void
@@ -22,6 +26,47 @@ kept_add(struct session *s, const struct session_options *o)
 		source_container(s->source, from)->is_kept = 1;
 }
 
+/* Is the line asked for?  Also where nothing is, on the machine itself. */
+static int
+wants_line(const struct session_options *o)
+{
+	for (size_t i = 0; i < o->nfrom; i++)
+		if (strcmp(o->from[i], SESSION_LINE) == 0)
+			return 1;
+	return o->nfrom == 0;
+}
+
+/* Once: it stays open while places come and go. */
+static int
+line_begin(struct session *s, const struct session_options *o, struct err *e)
+{
+	struct line_options lo = { 0 };
+
+	if (o->state_path == NULL)
+		return err_set(e, ERR_USAGE, "say with --from which disk or vault to read; the line belongs to a registered machine: "
+		    "samara-seed register, with a restore-only credential on another computer");
+	if ((s->state = state_open(o->state_path, e)) == NULL)
+		return -1;
+	if ((s->policy = policy_watch_new(s->state->fd)) == NULL ||
+	    (s->throttle = throttle_new(policy_watch_rate, s->policy)) == NULL)
+		return err_set(e, ERR_MEMORY, "no memory for the line");
+	lo.state = s->state;
+	lo.throttle = s->throttle;
+	return (s->line = line_open(&lo, e)) != NULL ? 0 : -1;
+}
+
+static int
+line_add(struct session *s, struct err *e)
+{
+	struct container_trust trust;
+	struct container *c;
+
+	if (line_remembered(s->state, s->keys->keys, &trust, &s->line_rate, e) != 0)
+		return -1;
+	c = container_line(s->line, s->keys->vault_id, s->keys->machine_id, &trust, e);
+	return c != NULL ? source_add_container(s->source, c, e) : -1;
+}
+
 static int
 places_open(struct session *s, const struct session_options *o, struct err *e)
 {
@@ -30,8 +75,10 @@ places_open(struct session *s, const struct session_options *o, struct err *e)
 	if ((s->source = source_new(&so, e)) == NULL)
 		return -1;
 	for (size_t i = 0; i < o->nfrom; i++)
-		if (source_add(s->source, o->from[i], s->keys->machine_id, e) != 0)
+		if (strcmp(o->from[i], SESSION_LINE) != 0 && source_add(s->source, o->from[i], s->keys->machine_id, e) != 0)
 			return -1;
+	if (wants_line(o) && line_add(s, e) != 0)
+		return -1;
 	if (o->kept != NULL)
 		kept_add(s, o);
 	if (source_index(s->source, e) != 0 || (s->reader = source_reader_new(s->source, e)) == NULL)
@@ -43,9 +90,8 @@ int
 session_open(struct session *s, const struct session_options *o, struct err *e)
 {
 	memset(s, 0, sizeof(*s));
-	if (o->nfrom == 0)
-		return err_set(e, ERR_USAGE, "say with --from which disk or vault to read");
-	if ((s->keys = keyring_get(o->kit, o->pass_file, o->state_path, e)) != NULL && places_open(s, o, e) == 0)
+	if ((!wants_line(o) || line_begin(s, o, e) == 0) &&
+	    (s->keys = keyring_get(o->kit, o->pass_file, o->state_path, e)) != NULL && places_open(s, o, e) == 0)
 		return 0;
 	session_close(s);
 	return -1;
@@ -75,6 +121,12 @@ void
 session_close(struct session *s)
 {
 	session_leave(s);
+	line_close(s->line);
+	if (s->throttle != NULL)
+		throttle_free(s->throttle);
+	if (s->policy != NULL)
+		policy_watch_free(s->policy);
+	state_free(s->state);
 	keyring_free(s->keys);
 	memset(s, 0, sizeof(*s));
 }

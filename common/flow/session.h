@@ -8,10 +8,15 @@
 
 struct err;
 
+/* In place of a path: the line.  (A directory of that name is "./line".) */
+#define SESSION_LINE	"line"
+
+struct line;
+
 struct session_options {
 	const char *kit, *pass_file;	/* of --kit and --passphrase-file, or NULL */
 	const char *state_path;		/* where there is no kit */
-	const char *const *from;	/* disks and vaults; at least one */
+	const char *const *from;	/* disks, vaults, and SESSION_LINE; none: the line of the registered machine */
 	size_t nfrom;
 	const char *kept;		/* what a restore keeps of disks (restore_keep.h), or NULL */
 	size_t memory;
@@ -21,6 +26,11 @@ struct session_options {
 
 struct session {
 	struct keyring *keys;
+	struct state *state;		/* of the line, */
+	struct policy_watch *policy;	/* and how it may be used */
+	struct throttle *throttle;
+	struct line *line;		/* NULL: it was not asked for */
+	uint64_t line_rate;		/* bytes a second, as last measured; 0: not known */
 	struct source *source;
 	struct source_reader *reader;
 	struct snapshot_list list;
@@ -29,7 +39,7 @@ struct session {
 /**
  * session_open(s, o, e):
  * Get the keys, add all places, read their tables and list the machine's
- * snapshots.  0 or -1 with ${e} (ERR_USAGE where no place is named); release
+ * snapshots.  0 or -1 with ${e} (ERR_USAGE where no place is named and there is no line); release
  * with session_close, which takes what is there.
  */
 int session_open(struct session *s, const struct session_options *o, struct err *e);

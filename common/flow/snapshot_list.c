@@ -8,6 +8,7 @@
 #include "common/flow/refs_read.h"
 #include "common/flow/snapshot_list.h"
 #include "common/flow/state.h"
+#include "formats/fmt_line_read.h"
 
 #define PREFIX_LEAST	4u
 
@@ -197,20 +198,44 @@ missing_by(const struct source *s, const struct snapshot *snap, size_t i, uint64
 	return rc;
 }
 
+const struct snap_place *
+snapshot_on_line(const struct source *s, const struct snapshot *snap)
+{
+	for (size_t i = 0; i < snap->places; i++)
+		if (source_container(s, snap->at[i].container)->is_line)
+			return &snap->at[i].place;
+	return NULL;
+}
+
 int
 snapshot_missing(const struct source *s, const struct snapshot *snap, uint64_t *missing, struct err *e)
 {
+	const struct snap_place *line = snapshot_on_line(s, snap);
 	struct err first, own;
+
+	if (line != NULL && line->state == LINE_WHOLE) {
+		*missing = 0;
+		return 0;
+	}
 
 	err_clear(&first);
 	(void)err_set(&first, ERR_NOT_FOUND, "no reference list of snapshot %llu is there", (unsigned long long)snap->env.seq);
 	*missing = 0;
 	for (size_t i = 0; i < snap->places; i++) {
+		if (source_container(s, snap->at[i].container)->is_line)
+			continue;
 		err_clear(&own);
-		if (missing_by(s, snap, i, missing, &own) == 0)
+		if (missing_by(s, snap, i, missing, &own) == 0) {
+			if (line != NULL && *missing > line->missing && line->missing > 0)
+				*missing = line->missing;
 			return 0;
+		}
 		if (first.code == ERR_NOT_FOUND)
 			first = own;
+	}
+	if (line != NULL) {	/* of what it waits for, and of what was given up, the numbers alone are known */
+		*missing = line->missing > 0 ? line->missing : 1;
+		return 0;
 	}
 	if (e != NULL)
 		*e = first;

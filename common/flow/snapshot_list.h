@@ -43,11 +43,15 @@ int snapshot_list_read(struct snapshot_list *l, struct source *s, const uint8_t 
 int snapshot_list_state(struct snapshot_list *l, struct state *st, struct err *e);
 void snapshot_list_release(struct snapshot_list *l);
 
+/* Where the line shows it, with what the vault says of it; NULL where it does not. */
+const struct snap_place *snapshot_on_line(const struct source *s, const struct snapshot *snap);
+
 /**
  * snapshot_missing(s, snap, missing, e):
- * How many chunks of the reference list are in none of the containers; the
- * list is checked against the envelope.  0, or -1 with ${e} (ERR_NOT_FOUND:
- * there is no list).
+ * How many chunks of the reference list are on none of the disks and vaults;
+ * the list is checked against the envelope.  Where the line shows it, what the vault
+ * says counts: 0 where that calls it whole, else the ids that are not there.  0, or -1 with
+ * ${e} (ERR_NOT_FOUND: there is no list).
  */
 int snapshot_missing(const struct source *s, const struct snapshot *snap, uint64_t *missing, struct err *e);
 

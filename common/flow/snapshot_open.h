@@ -22,7 +22,7 @@ struct open_snapshot {
  * Read the root chunk of ${snap} and compare every field with the envelope;
  * that the signer is the member that the domain key names, from this number
  * on; and recompute the digest of the reference list, with and without the
- * root (where a list is there: refs_checked).  ${s} is the source of
+ * root (where a list is on a disk or in a vault: refs_checked).  ${s} is the source of
  * ${reader}.  0; -1 with ${e}: ERR_MISSING, ERR_DAMAGE, ERR_SIGNATURE.
  * Release with snapshot_close.
  */

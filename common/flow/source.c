@@ -9,6 +9,8 @@
 #include "common/base/secret.h"
 #include "common/disk/image_dir.h"
 #include "common/disk/mount.h"
+#include "common/flow/chunk_ahead.h"
+#include "common/flow/chunk_fetch.h"
 #include "common/flow/pack_cache.h"
 #include "common/flow/source.h"
 #include "common/pack/chunk_open.h"
@@ -17,6 +19,7 @@
 #define CACHE_SLOTS_MIN	2u
 #define CACHE_SLOTS_MAX	12u
 #define MARK_BAD	1u	/* this copy was told of */
+#define LINE_READERS	4u	/* requests over the line at once */
 #define WHOLE_SHARE	4u	/* a pack is read whole where a quarter of it is wanted */
 
 struct source_pack {
@@ -35,6 +38,10 @@ struct source {
 	size_t npacks, packs_cap;
 	struct chunk_map *map;
 	struct pack_cache *cache;
+	struct container *line;	/* among the containers; NULL: none */
+	size_t line_at;
+	struct fetch *fetch;	/* of the line, once it is indexed */
+	struct ahead *ahead;
 	pthread_mutex_t bad_lock;
 };
 
@@ -78,6 +85,8 @@ source_free(struct source *s)
 {
 	if (s == NULL)
 		return;
+	ahead_free(s->ahead);
+	fetch_free(s->fetch);
 	for (size_t i = 0; i < s->ncontainers; i++)
 		container_free(s->container[i]);
 	for (size_t i = 0; i < s->nmounts; i++)
@@ -202,6 +211,28 @@ source_add(struct source *s, const char *path, const uint8_t *machine, struct er
 	return source_add_dir(s, m->path, path, machine, e);
 }
 
+int
+source_add_container(struct source *s, struct container *c, struct err *e)
+{
+	if (c->is_line && s->line != NULL) {
+		container_free(c);
+		return err_set(e, ERR_USAGE, "there is one line: name it once");
+	}
+	if (container_add(s, c, e) != 0)
+		return -1;
+	if (c->is_line) {
+		s->line = c;
+		s->line_at = s->ncontainers - 1;
+	}
+	return 0;
+}
+
+struct container *
+source_line(const struct source *s)
+{
+	return s->line;
+}
+
 struct found {
 	struct source *s;
 	size_t container;
@@ -248,6 +279,35 @@ table_bad(void *arg, const char *where, const struct err *why)
 	bad(f->s, where, NULL, &own);
 }
 
+/* What reading over the line is done with. */
+static int
+places_of_line(void *arg, const uint8_t *ids, size_t n, struct line_place *out, struct err *e)
+{
+	return container_places(arg, ids, n, out, e);
+}
+
+static int
+read_of_line(void *arg, const uint8_t pack_id[DIGEST_LEN], uint32_t copy, uint64_t off, void *out, size_t len, struct err *e)
+{
+	struct container *c = arg;
+	struct pack_place p = { .number = copy };
+
+	memcpy(p.id, pack_id, DIGEST_LEN);
+	return c->ops->read(c, &p, off, out, len, e);
+}
+
+static int
+line_start(struct source *s, struct err *e)
+{
+	const struct fetch_ops ops = { places_of_line, read_of_line, s->line };
+
+	if (s->line == NULL || s->fetch != NULL)
+		return 0;
+	if ((s->fetch = fetch_new(&ops, s->opt.memory / 3, LINE_READERS, e)) == NULL)
+		return -1;
+	return (s->ahead = ahead_new(s->fetch)) != NULL ? 0 : err_set(e, ERR_MEMORY, "no memory to read ahead");
+}
+
 int
 source_index(struct source *s, struct err *e)
 {
@@ -265,7 +325,7 @@ source_index(struct source *s, struct err *e)
 		}
 	}
 	chunk_map_sort(s->map);
-	return 0;
+	return line_start(s, e);
 }
 
 size_t
@@ -289,7 +349,27 @@ source_keys(const struct source *s)
 uint64_t
 source_read_bytes(const struct source *s, size_t i)
 {
+	if (s->fetch != NULL && i == s->line_at)
+		return fetch_bytes(s->fetch);
 	return __atomic_load_n(&s->read_bytes[i], __ATOMIC_RELAXED);
+}
+
+int
+source_places(const struct source *s, const uint8_t *ids, size_t n, uint32_t *len, struct err *e)
+{
+	struct line_place *p;
+	int rc;
+
+	memset(len, 0, n * sizeof(*len));
+	if (s->line == NULL || n == 0)
+		return 0;
+	if ((p = calloc(n, sizeof(*p))) == NULL)
+		return err_set(e, ERR_MEMORY, "no memory to ask where chunks are");
+	rc = container_places(s->line, ids, n, p, e);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		len[i] = p[i].len;
+	free(p);
+	return rc;
 }
 
 int
@@ -355,6 +435,8 @@ source_want(struct source *s, const uint8_t id[DIGEST_LEN])
 
 	if (at != NULL)
 		__atomic_add_fetch(&s->pack[at->pack].wanted, at->len, __ATOMIC_RELAXED);
+	else if (s->fetch != NULL)
+		fetch_want(s->fetch, id);
 }
 
 void
@@ -364,6 +446,8 @@ source_unwant(struct source *s, const uint8_t id[DIGEST_LEN])
 	const struct chunk_at *at = chunk_map_find(s->map, id, &n);
 	uint32_t was;
 
+	if (at == NULL && s->fetch != NULL)
+		fetch_unwant(s->fetch, id);
 	if (at == NULL)
 		return;
 	was = __atomic_load_n(&s->pack[at->pack].wanted, __ATOMIC_RELAXED);
@@ -504,6 +588,35 @@ copy_bad(struct source *s, const struct chunk_at *at, const uint8_t id[DIGEST_LE
 	pthread_mutex_unlock(&s->bad_lock);
 }
 
+/* From the line, where nobody else has it; tells of a frame that is not the chunk's.  0 or -1 with ${e}. */
+static int
+line_get(struct source_reader *r, const uint8_t id[DIGEST_LEN], unsigned kind, size_t *len, struct err *e)
+{
+	struct source *s = r->s;
+	struct err own;
+	struct frame f;
+
+	if (kind == KIND_LISTING || kind == KIND_INDEX || kind == KIND_SPILL)
+		ahead_asked(s->ahead, id);
+	err_clear(&own);
+	if (fetch_get(s->fetch, id, r->frame, len, &own) != 0) {
+		if (e != NULL)
+			*e = own;
+		return -1;
+	}
+	if (frame_decode(&f, r->frame, *len) == FMT_OK && memcmp(f.id, id, DIGEST_LEN) != 0)
+		(void)err_set(&own, ERR_DAMAGE, "the vault gave another chunk, %02x%02x%02x%02x", f.id[0], f.id[1], f.id[2], f.id[3]);
+	else if (chunk_open(r->opener, r->frame, *len, id, kind, r->plain, CHUNK_PLAIN_MAX, &r->plain_len, &own) == 0) {
+		r->kind = f.kind;
+		ahead_opened(s->ahead, id, r->kind, r->plain, r->plain_len);
+		return 0;
+	}
+	bad(s, s->line->name, id, &own);
+	if (e != NULL)
+		*e = own;
+	return -1;
+}
+
 int
 source_get(void *reader, const uint8_t id[DIGEST_LEN], unsigned kind, const uint8_t **plain, size_t *len, struct err *e)
 {
@@ -529,6 +642,12 @@ source_get(void *reader, const uint8_t id[DIGEST_LEN], unsigned kind, const uint
 			r->kind = at[i].kind;
 			if (!r->has)
 				copy_bad(r->s, &at[i], id, &own);
+		}
+		if (!r->has && r->s->fetch != NULL) {
+			size_t got;
+
+			err_clear(&own);
+			r->has = line_get(r, id, kind, &got, &own) == 0;
 		}
 		if (!r->has) {
 			if (e != NULL)
@@ -558,6 +677,13 @@ source_frame(struct source_reader *r, const uint8_t id[DIGEST_LEN], const uint8_
 			return 0;
 		}
 		copy_bad(r->s, &at[i], id, e);
+	}
+	if (r->s->fetch != NULL) {
+		err_clear(e);
+		if (line_get(r, id, 0, len, e) != 0)
+			return -1;
+		*frame = r->frame;
+		return 0;
 	}
 	return -1;
 }

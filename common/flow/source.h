@@ -3,9 +3,10 @@
 
 /*
  * Where chunks come from when something is read back: any mix of disks and
- * vaults.  All pack tables go into one index (chunk_map.h); a chunk is read
- * from the first place that has it, disks before vaults, and where that copy
- * turns out bad, from the next.
+ * vaults, and the line.  All pack tables of disks and vaults go into one index
+ * (chunk_map.h); a chunk is read from the first place that has it, disks before
+ * vaults, and where that copy turns out bad, from the next.  The line is asked
+ * for what none of them has (chunk_fetch.h).
  */
 
 #include <stdint.h>
@@ -45,12 +46,26 @@ int source_add(struct source *s, const char *path, const uint8_t *machine, struc
 /* As source_add, for a directory alone; messages call it ${name}. */
 int source_add_dir(struct source *s, const char *path, const char *name, const uint8_t *machine, struct err *e);
 
+/**
+ * source_add_container(s, c, e):
+ * Add one that is open already (it is taken, also on failure): for the line, of which there may be one.
+ */
+int source_add_container(struct source *s, struct container *c, struct err *e);
+
 /* After the last source_add: read the tables.  0 or -1 with ${e}. */
 int source_index(struct source *s, struct err *e);
+
+/* The line's container among them, or NULL. */
+struct container *source_line(const struct source *s);
 
 size_t source_containers(const struct source *s);
 struct container *source_container(const struct source *s, size_t i);
 const struct domain_keys *source_keys(const struct source *s);
+
+/*
+ * Of the following, what tells where a copy lies speaks of disks and vaults at
+ * hand alone: what the line has is asked for by source_places.
+ */
 
 /* 1 if there is a copy of ${id}, else 0; ${len}: bytes of its frame (may be NULL), ${from}: its container (may be NULL). */
 int source_has(const struct source *s, const uint8_t id[DIGEST_LEN], uint32_t *len, size_t *from);
@@ -91,6 +106,13 @@ int source_frame(struct source_reader *r, const uint8_t id[DIGEST_LEN], const ui
  */
 void source_want(struct source *s, const uint8_t id[DIGEST_LEN]);
 void source_unwant(struct source *s, const uint8_t id[DIGEST_LEN]);
+
+/**
+ * source_places(s, ids, n, len, e):
+ * Ask the line for ${n} rising ids, at most ASK_IDS_MAX: ${len} of each one's frame, 0 where it has no good
+ * copy.  0, or -1 with ${e}; without a line all are 0.
+ */
+int source_places(const struct source *s, const uint8_t *ids, size_t n, uint32_t *len, struct err *e);
 
 /* One thread's side of it, with buffers and cipher state of its own. */
 struct source_reader *source_reader_new(struct source *s, struct err *e);

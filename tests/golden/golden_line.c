@@ -1,6 +1,30 @@
-#include "formats/fmt_line.h"
 #include "formats/fmt_line_note.h"
+#include "formats/fmt_line_read.h"
 #include "tests/golden/golden_world.h"
+
+/* What is read back over the line. */
+static void
+make_line_read(const uint8_t *envelope, size_t len)
+{
+	static uint8_t rows[2048], places[2 * LINE_PLACE_LEN];
+	struct wr out = { .p = rows, .left = sizeof(rows) }, at = { .p = places, .left = sizeof(places) };
+	struct line_snapshot whole = { .seq = 2, .state = LINE_PENDING, .flags = LINE_PROTECTED, .promised = 17, .received = BEGIN,
+	    .image = "RM4K", .envelope = { envelope, (uint32_t)len } }, gone = { .seq = 1, .state = LINE_GONE };
+	struct line_page p = { .head = 9, .more = 1 };
+	struct line_place place = { .copy = 1, .off = 4711, .len = 300 }, none = { 0 };
+	struct line_places l = { .places = { places, sizeof(places) } };
+
+	rising(p.vault_id, ID_LEN, 0x21);
+	rising(p.machine_id, ID_LEN, 0x31);
+	line_snapshot_put(&out, &gone);
+	line_snapshot_put(&out, &whole);
+	p.rows = (struct fmt_view){ rows, (uint32_t)(out.p - rows) };
+	golden("line_page", &line_page_schema, &p, NULL);
+	rising(place.pack_id, DIGEST_LEN, 0x41);
+	element_put(line_place_fields, line_place_nfields, &at, &place);
+	element_put(line_place_fields, line_place_nfields, &at, &none);
+	golden("line_places", &line_places_schema, &l, NULL);
+}
 
 /* A session over the line: opened, asked in, committed. */
 
@@ -46,4 +70,5 @@ make_line(void)
 	memcpy(note.vault_id, w.vault_id, ID_LEN);
 	rising(note.head, DIGEST_LEN, 0x91);
 	golden("line_note", &line_note_schema, &note, NULL);
+	make_line_read(envelope, len);
 }

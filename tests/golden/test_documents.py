@@ -52,7 +52,7 @@ def main():
     wrong = []
     pages = {os.path.basename(p)[:-3]: read(p) for p in glob.glob(os.path.join(TOP, "docs", "formats", "*.md"))}
     listed = {}
-    for magic, context, page in re.findall(r"^\| `(SAM\w{4})\\n` \| 1 \|[^|]*\|([^|]*)\|[^|]*\| (\w+) \|$",
+    for magic, context, page in re.findall(r"^\| `(SAM\w{4})\\n` \| 1 \|[^|]*\|([^|]*)\|[^|]*\| ([\w-]+) \|$",
                                            pages["README"], re.M):
         listed[magic] = (context.strip("` ") if "`" in context else None), page
     for name, (magic, context, rows) in sorted(statements.items()):

@@ -9,6 +9,7 @@
 #include "formats/fmt_journal.h"
 #include "formats/fmt_line.h"
 #include "formats/fmt_line_note.h"
+#include "formats/fmt_line_read.h"
 #include "formats/fmt_listing.h"
 #include "formats/fmt_machine.h"
 #include "formats/fmt_parcel.h"
@@ -31,6 +32,7 @@ static const struct fmt_schema *const statements[] = {
 	&receipt_schema, &handoff_schema, &gap_list_schema, &given_up_schema, &carried_schema,
 	&parcel_schema, &rec_parcel_schema, &rec_wiped_schema, &rec_snapshot_schema, &rec_collected_schema,
 	&line_note_schema,
+	&line_page_schema, &line_places_schema,
 	&session_open_schema, &session_opened_schema, &id_page_schema, &ask_schema, &answer_schema, &commit_schema,
 	&committed_schema,
 	&fate_schema, &dispute_schema, &pledge_post_schema, &pledge_taken_schema, &rec_lease_schema, &image_told_schema,
@@ -48,6 +50,7 @@ union statement_value {
 	struct id_list id_list;
 	struct id_page id_page;
 	struct session_open session_open;
+	struct line_page line_page;
 };
 struct statement_room {
 	union statement_value value;
@@ -183,6 +186,38 @@ fill_states(struct wr *w, struct rng *r, uint64_t n)
 		wr_u8(w, (uint8_t)rng_from(r, ID_HELD, ID_MISSING));
 }
 
+/* Rows of a page of snapshots, by rising number. */
+static inline void
+fill_snapshots(struct wr *w, struct rng *r, uint64_t n)
+{
+	static const uint8_t envelope[40];
+
+	for (uint64_t i = 0; i < n; i++) {
+		struct line_snapshot s = { .seq = i * 2 + 1, .state = (uint8_t)rng_from(r, LINE_UNKNOWN, LINE_GONE),
+		    .flags = (uint8_t)rng_from(r, 0, LINE_FLAGS), .missing = rng_from(r, 0, 9), .received = (int64_t)i };
+
+		if (s.state == LINE_PENDING)
+			memcpy(s.image, "RM4K", SHORT_LEN);
+		if (s.state != LINE_GONE)
+			s.envelope = view_of(envelope, rng_from(r, 1, sizeof(envelope)));
+		line_snapshot_put(w, &s);
+	}
+}
+
+/* Places: of good copies, and of none. */
+static inline void
+fill_places(struct wr *w, struct rng *r, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		struct line_place p = { .copy = (uint32_t)i + 1, .off = rng_from(r, PACK_HEAD_LEN, 1000000), .len = FRAME_LEN_MIN };
+
+		rng_fill(r, p.pack_id, sizeof(p.pack_id));
+		if (i % 3 == 2)
+			memset(&p, 0, sizeof(p));
+		element_put(line_place_fields, line_place_nfields, w, &p);
+	}
+}
+
 static inline void
 fill_view(const struct fmt_field *f, struct rng *r, struct statement_room *room, uint8_t *at)
 {
@@ -194,6 +229,10 @@ fill_view(const struct fmt_field *f, struct rng *r, struct statement_room *room,
 
 	if (field_is(f, "slots") && f->type == FT_LIST)
 		fill_slots(&w, r, n);
+	else if (field_is(f, "rows") && f->max == LINE_ROWS_MAX)
+		fill_snapshots(&w, r, n % 12);
+	else if (field_is(f, "places") && f->size == LINE_PLACE_LEN)
+		fill_places(&w, r, n);
 	else if (field_is(f, "disks"))
 		fill_disks(&w, r, n);
 	else if (field_is(f, "paths") || field_is(f, "excludes"))
@@ -255,6 +294,16 @@ statement_agree(const struct fmt_schema *s, struct rng *r, struct statement_room
 		h->given_up = h->whole ? 0 : rng_from(r, 1, REFS_MAX);
 		if (h->whole)
 			memset(h->missing, 0, DIGEST_LEN);
+	}
+	if (s == &line_page_schema) {
+		struct line_page *p = &room->value.line_page;
+		struct line_snapshot at = { 0 };
+		struct rd rd = { .p = p->rows.p, .left = p->rows.len };
+
+		p->after = 0;
+		while (rd.left > 0)
+			(void)line_snapshot_next(&rd, &at);
+		p->head = at.seq + (uint64_t)(p->more = (uint8_t)(p->more && at.seq > 0));
 	}
 	if (s == &session_open_schema && room->value.session_open.set_name[0] == 0)
 		room->value.session_open.kind = LINE_PLEDGE;

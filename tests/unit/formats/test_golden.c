@@ -60,6 +60,8 @@ static const struct {
 	{ "rec_snapshot", &rec_snapshot_schema, NOBODY },
 	{ "rec_collected", &rec_collected_schema, NOBODY },
 	{ "line_note", &line_note_schema, NOBODY },
+	{ "line_page", &line_page_schema, NOBODY },
+	{ "line_places", &line_places_schema, NOBODY },
 	{ "session_open", &session_open_schema, NOBODY },
 	{ "session_opened", &session_opened_schema, NOBODY },
 	{ "id_page", &id_page_schema, NOBODY },
