@@ -28,6 +28,7 @@ int import_kit(struct args *a, struct err *e);
 int import_clock(struct args *a, struct err *e);
 int import_key_copy(struct args *a, struct err *e);
 int import_receipt(struct args *a, struct err *e);
+int import_machine(struct args *a, struct err *e);
 int import_serve(struct args *a, struct err *e);
 int import_url(struct args *a, struct err *e);
 int import_handoff(struct args *a, struct err *e);

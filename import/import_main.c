@@ -18,6 +18,8 @@ static const struct cmd cmds[] = {
 	{ "release", "VAULT IMAGE", "the disks of an image go back", import_release },
 	{ "export", "[VAULT] --machine M --to DISK", "snapshots of a machine onto disks, for a restore too big for the line", import_export },
 	{ "wipe", "VAULT DISK", "delete the files of an image from a disk that goes back", import_wipe },
+	{ "machine", "VAULT M rename NEW | revoke | retire --keep|--delete | quota SIZE | subscription STATE",
+	    "what becomes of a machine", import_machine },
 	{ "serve", "[VAULT...] [--listen ADDR:PORT]", "answer the machines over HTTPS", import_serve },
 	{ "url", "VAULT URL", "the address by which a vault is reached", import_url },
 	{ "status", "[VAULT]", "what needs a hand, first", import_status },

@@ -4,14 +4,14 @@
 
 static const struct cmd cmds[] = {
 	{ "plan", "PATH... [--line RATE] [--disk SIZE]...", "what a first image takes: disks, days, and what changes", seed_plan },
-	{ "register", "CREDENTIAL --offline [OPTION...]", "make this machine known to a vault", seed_register },
+	{ "register", "CREDENTIAL [--offline] [OPTION...]", "make this machine known to a vault", seed_register },
+	{ "connection", "[--quick]", "whether the line to the vault works, step by step", seed_connection },
 	{ "build", "--to DISK PATH... | --resume", "write what is below PATHs as an image onto a disk", seed_build },
 	{ "images", "", "this machine's images and where they are on their way", seed_images },
 	{ "cancel", "IMAGE", "give up an image", seed_cancel },
 	{ "lost", "IMAGE [--found]", "an image was lost on its way", seed_lost },
 	{ "ship", "[IMAGE] [--carrier C --tracking T]", "an image goes into a parcel; its packing slip", seed_ship },
 	{ "receipt", "FILE [--answer FILE]", "check the vault's receipt for an image, and answer it", seed_receipt },
-	{ "backup", "[PATH...] [--set NAME] [--max-upload SIZE]", "send what changed to the vault, over the line", seed_backup },
 	{ "snapshots", "[--from DISK|VAULT|line]", "the recovery points, oldest first", seed_snapshots },
 	{ "ls", "SNAP [PATH]", "what a snapshot holds", seed_ls },
 	{ "find", "PATTERN... [--snapshot SNAP]", "which snapshots hold what is called so", seed_find },

@@ -26,7 +26,7 @@ passphrase_show(const char *made, const char *file)
 }
 
 static void
-facts_print(const struct registering *r, const struct register_options *o, int dry_run)
+facts_print(const struct registering *r, const struct register_options *o, int known, int dry_run)
 {
 	char machine[SAFE_NAME_MAX];
 	const char *name = register_machine(r);
@@ -37,12 +37,17 @@ facts_print(const struct registering *r, const struct register_options *o, int d
 	out_text("state   %s\n", o->state);
 	if (o->kit != NULL)
 		out_text("kit     %s.  Keep it away from this machine; kit and passphrase open its disks anywhere\n", o->kit);
-	if (!dry_run)
+	if (dry_run)
+		return;
+	if (known)
+		out_text("The vault has agreed and given this machine its token.  Next: samara-seed build --to DISK PATH..., or "
+		    "samara-seed backup PATH...\n");
+	else
 		out_text("The registration travels on the first disk.  Next: samara-seed build --to DISK PATH...\n");
 }
 
 static void
-summary_emit(const struct registering *r, const struct register_options *o, const struct state *s)
+summary_emit(const struct registering *r, const struct register_options *o, const struct state *s, int known)
 {
 	const char *name = register_machine(r);
 	struct out *j = out_object("summary");
@@ -52,6 +57,7 @@ summary_emit(const struct registering *r, const struct register_options *o, cons
 	out_u64(j, "chunk_size", register_chunk_avg(r));
 	out_name(j, "state", o->state, strlen(o->state));
 	out_bool(j, "dry_run", s == NULL);
+	out_bool(j, "online", known);
 	if (o->kit != NULL)
 		out_name(j, "kit", o->kit, strlen(o->kit));
 	if (o->generate != NULL)
@@ -80,21 +86,21 @@ register_run(const struct register_options *o, int dry_run, struct err *e)
 {
 	struct registering *r = register_prepare(o, e);
 	struct state *s = NULL;
-	int rc = -1;
+	int rc = -1, known = 1;
 
 	if (r == NULL)
 		return -1;
 	if (!dry_run) {
 		if (register_passphrase(r, e) != 0 || register_make(r, e) != 0 || register_write(r, e) != 0 ||
-		    (s = state_open(o->state, e)) == NULL)
+		    (known = o->online ? register_contact(r, e) : 1) < 0 || (s = state_open(o->state, o->online ? NULL : e)) == NULL)
 			goto out;
 		if (register_passphrase_made(r) != NULL)
 			passphrase_show(register_passphrase_made(r), o->generate);
 		kit_warn(r, o);
 	}
-	facts_print(r, o, dry_run);
-	summary_emit(r, o, s);
-	rc = 0;
+	facts_print(r, o, o->online && known == 0, dry_run);
+	summary_emit(r, o, s, o->online && known == 0);
+	rc = o->online && known == 1 && !dry_run ? -1 : 0;	/* registered, and ${e} says what is left to do */
 out:
 	state_free(s);
 	register_free(r);
@@ -108,6 +114,7 @@ seed_register(struct args *a, struct err *e)
 	struct register_options o = { 0 };
 	const struct opt opts[] = {
 		{ "offline", 0, OPT_FLAG, &offline, NULL, "register by disk: nothing is sent now" },
+		{ "old-kit", 0, OPT_STR, &o.old_kit, "FILE", "take the place of the machine whose recovery kit this is" },
 		{ "machine", 0, OPT_STR, &o.machine, "NAME", "the machine's name, where the credential has none" },
 		{ "passphrase-file", 0, OPT_STR, &o.passphrase_file, "FILE", "take the passphrase from the first line of FILE" },
 		{ "generate-passphrase", 0, OPT_STR, &o.generate, "FILE", "make a passphrase and write it to the new FILE" },
@@ -122,10 +129,7 @@ seed_register(struct args *a, struct err *e)
 		return rc > 0 ? 0 : -1;
 	if (args_operands(a, 1, 1, e) != 0)
 		return -1;
-	if (!offline) {
-		(void)err_set(e, ERR_USAGE, "this version registers by disk only");
-		return err_next(e, "Say --offline: the registration then travels on the first disk.");
-	}
+	o.online = offline == 0;
 	if (o.generate != NULL && o.passphrase_file != NULL)
 		return err_set(e, ERR_USAGE, "a passphrase is either given or made: --passphrase-file or --generate-passphrase");
 	if (args_state(a, &state, e) != 0)

@@ -104,7 +104,7 @@ future_refused(const struct credential *c, int64_t now, struct err *e)
 }
 
 int
-credential_judge(const struct credential *c, const char *machine, int64_t now, struct err *e)
+credential_judge(const struct credential *c, const char *machine, int64_t now, int online, struct err *e)
 {
 	char until[HUMAN_MAX], here[HUMAN_MAX], theirs[SAFE_NAME_MAX], ours[SAFE_NAME_MAX];
 
@@ -123,7 +123,11 @@ credential_judge(const struct credential *c, const char *machine, int64_t now, s
 		return err_next(e, "Ask the operator of the vault \"%s\" for a new one, or set this machine's clock if it is wrong.",
 		    c->vault_name);
 	}
-	if (c->purpose != PURPOSE_NEW)
+	if (c->purpose == PURPOSE_RESTORE_ONLY) {
+		(void)err_set(e, ERR_RULE, "the vault credential lets a computer read the snapshots of one machine; it registers none");
+		return err_next(e, "Give it with that machine's recovery kit to the command that reads: --credential FILE --kit FILE.");
+	}
+	if (c->purpose == PURPOSE_REPLACE && !online)
 		return purpose_refused(c, e);
 	return 0;
 }

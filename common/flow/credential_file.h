@@ -33,12 +33,13 @@ int credential_file_read(const char *path, struct credential_file *f, struct err
 void credential_file_release(struct credential_file *f);
 
 /**
- * credential_judge(c, machine, now, e):
- * Whether a machine may register offline with it as ${machine} (NULL: under
+ * credential_judge(c, machine, now, online, e):
+ * Whether a machine may register with it as ${machine} (NULL: under
  * the name in it) when its clock shows ${now}, seconds since 1970.  Return 0,
  * or -1 with ${e}: ERR_CRED_EXPIRED; ERR_CRED_INVALID where it is for another
- * machine or from the future; ERR_RULE where its purpose needs the line.
+ * machine or from the future; ERR_RULE where its purpose needs the line and not
+ * ${online}, or is reading only.
  */
-int credential_judge(const struct credential *c, const char *machine, int64_t now, struct err *e);
+int credential_judge(const struct credential *c, const char *machine, int64_t now, int online, struct err *e);
 
 #endif

@@ -11,6 +11,7 @@
 #include "common/catalog/catalog_chunks.h"
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/ingest_rows.h"
+#include "common/flow/machine_fate.h"
 #include "common/flow/pack_reread.h"
 #include "common/pack/pack_view.h"
 #include "common/store/store.h"
@@ -159,6 +160,19 @@ room_check(struct ingest *g, struct err *e)
 	return err_next(e, "Make room in the vault's file system, then give the same command again.");
 }
 
+/* The machine's quota holds whichever way its bytes come. */
+static int
+quota_check(struct ingest *g, struct err *e)
+{
+	struct quota_figures q;
+
+	if (g->r->needed == 0 || machine_quota(g->v, g->st.machine_id, g->r->needed, &q, e) == 0)
+		return 0;
+	(void)err_during(e, "%s: nothing was taken", g->name);
+	return err_next(e, "Give it more (samara-import machine %s M quota SIZE), or make room (samara-import prune), then "
+	    "give the same command again.", g->v->path);
+}
+
 /* Was this very disk taken in before, to its end?  One that was cut off goes on without reading again. */
 static int
 was_taken_in(const struct ingest *g, int *again, struct err *e)
@@ -182,7 +196,6 @@ ingest_plan(struct ingest *g, struct err *e)
 
 	if (was_taken_in(g, &p.again, e) != 0)
 		return -1;
-
 	p.w = calloc(BATCH + PACK_FRAMES_MAX, sizeof(*p.w));
 	p.ids = malloc((size_t)(BATCH + PACK_FRAMES_MAX) * DIGEST_LEN);
 	p.states = malloc(BATCH + PACK_FRAMES_MAX);
@@ -190,8 +203,8 @@ ingest_plan(struct ingest *g, struct err *e)
 	p.len = calloc(BATCH, sizeof(*p.len));
 	if (p.w == NULL || p.ids == NULL || p.states == NULL || p.fresh == NULL || p.len == NULL)
 		(void)err_errno(e, "%s", g->name);
-	else if ((rc = plan_rows(&p, e)) == 0)
-		rc = room_check(g, e);
+	else if ((rc = plan_rows(&p, e)) == 0 && (rc = room_check(g, e)) == 0)
+		rc = quota_check(g, e);
 	free(p.w);
 	free(p.ids);
 	free(p.states);

@@ -11,6 +11,7 @@
 #include "common/base/text.h"
 #include "common/crypto/sign.h"
 #include "common/flow/line_job.h"
+#include "common/flow/policy.h"
 #include "formats/schema.h"
 
 #define MESSAGE_MAX	1024	/* bytes of a vault's words that are shown */
@@ -53,6 +54,19 @@ desc_load(struct line *l)
 	free(bytes);
 }
 
+/* The proxy that the machine's policy names; where it names none the environment decides. */
+static int
+proxy_by_policy(struct line *l, struct err *e)
+{
+	struct policy p;
+	int rc = policy_read(l->state->fd, &p, e);
+
+	if (rc == 0 && p.proxy[0] != '\0' && (l->proxy = strdup(strcmp(p.proxy, "none") == 0 ? "" : p.proxy)) == NULL)
+		rc = err_errno(e, "the line");
+	secret_wipe(&p, sizeof(p));
+	return rc;
+}
+
 /* Whom to trust, and where it is. */
 static int
 line_fill(struct line *l, const struct line_options *o, struct err *e)
@@ -68,6 +82,8 @@ line_fill(struct line *l, const struct line_options *o, struct err *e)
 	if (t != NULL)
 		memcpy(l->facts.pin, t->tls_pin, NET_PIN_LEN);
 	desc_load(l);
+	if (t != NULL && l->proxy == NULL && proxy_by_policy(l, e) != 0)
+		return -1;
 	if (l->facts.url[0] == '\0') {
 		(void)err_set(e, ERR_LINE, "the vault \"%s\" has no address on the line", name);
 		return err_next(e, "Its operator gives it one: samara-import url VAULT URL; then a new credential, or the next disk, carries it.");

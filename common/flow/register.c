@@ -89,6 +89,27 @@ places_check(struct registering *r, struct err *e)
 	return new_file_check(r->o->generate, e);
 }
 
+/* What registering at once needs, and taking another machine's place. */
+static int
+line_check(const struct registering *r, struct err *e)
+{
+	const struct register_options *o = r->o;
+
+	if (o->online && !register_has_address(r)) {
+		(void)err_set(e, ERR_USAGE, "the vault \"%s\" has no address in this credential", r->cred.c->vault_name);
+		return err_next(e, "Say --offline: the registration then travels on the first disk.");
+	}
+	if (r->cred.c->purpose == PURPOSE_REPLACE && o->old_kit == NULL) {
+		(void)err_set(e, ERR_USAGE, "this credential is for taking the place of machine %s", r->machine_name);
+		return err_next(e, "Give that machine's recovery kit and its passphrase: --old-kit FILE --passphrase-file FILE.");
+	}
+	if (r->cred.c->purpose != PURPOSE_REPLACE && o->old_kit != NULL)
+		return err_set(e, ERR_USAGE, "--old-kit goes with a credential that was made with --replace");
+	if (o->old_kit != NULL && o->generate != NULL)
+		return err_set(e, ERR_USAGE, "the passphrase of the old machine's kit is the new machine's too: it is given, not made");
+	return 0;
+}
+
 struct registering *
 register_prepare(const struct register_options *o, struct err *e)
 {
@@ -100,8 +121,9 @@ register_prepare(const struct register_options *o, struct err *e)
 	}
 	r->o = o;
 	if (register_dir_check(o->state, e) != 0 || credential_file_read(o->credential, &r->cred, e) != 0 ||
-	    credential_judge(r->cred.c, o->machine, io_now(), e) != 0 || name_choose(r, e) != 0 ||
-	    chunk_choose(r, e) != 0 || places_check(r, e) != 0) {
+	    credential_judge(r->cred.c, o->machine, io_now(), o->online, e) != 0 || name_choose(r, e) != 0 ||
+	    chunk_choose(r, e) != 0 || places_check(r, e) != 0 ||
+	    line_check(r, e) != 0) {
 		register_free(r);
 		return NULL;
 	}
@@ -119,7 +141,10 @@ register_free(struct registering *r)
 	secret_free(r->sign_secret);
 	secret_free(r->local_key);
 	secret_free(r->identity);
+	if (r->old != NULL)
+		r->keys = NULL;		/* the old machine's, which is freed with its keyring */
 	domain_keys_free(r->keys);
+	keyring_free(r->old);
 	buf_release(&r->domain);
 	buf_release(&r->member);
 	buf_release(&r->slots);
@@ -165,9 +190,15 @@ register_passphrase(struct registering *r, struct err *e)
 		r->made = true;
 		return 0;
 	}
-	(void)snprintf(purpose, sizeof(purpose), "new passphrase for machine %s",
-	    text_safe(safe, sizeof(safe), r->machine_name, strlen(r->machine_name)));
-	return passphrase_get(&r->pass, r->o->passphrase_file, purpose, 1, e);
+	(void)snprintf(purpose, sizeof(purpose), r->o->old_kit != NULL ? "passphrase of machine %s" :
+	    "new passphrase for machine %s", text_safe(safe, sizeof(safe), r->machine_name, strlen(r->machine_name)));
+	return passphrase_get(&r->pass, r->o->passphrase_file, purpose, r->o->old_kit == NULL, e);
+}
+
+bool
+register_has_address(const struct registering *r)
+{
+	return r->cred.c->url[0] != '\0';
 }
 
 const char *

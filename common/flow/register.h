@@ -2,8 +2,9 @@
 #define SAMARA_FLOW_REGISTER_H
 
 /*
- * Register this machine offline: it gets an identity, a key domain and a
- * state directory; the registration travels to the vault on the first disk.
+ * Register this machine: it gets an identity, a key domain and a state
+ * directory; the registration goes to the vault at once over the line, or
+ * travels on the first disk, whichever the vault sees first.
  *
  * Nothing is written before register_write.  That writes `pending` first and
  * `identity` last of all: a directory with `identity` is a registered machine,
@@ -29,6 +30,9 @@ struct register_options {
 	const char *kit;		/* new file for the recovery kit, or NULL */
 	uint64_t chunk_avg;		/* bytes; 0: the default, or the nearest that the vault accepts */
 	bool ask_always;		/* keep no local slot */
+	bool online;			/* the vault is to agree at once (register_contact) */
+	const char *old_kit;		/* taking the place of a machine: its recovery kit, whose passphrase is given */
+	const char *proxy;		/* as net_client_options */
 };
 
 /**
@@ -72,6 +76,20 @@ int register_make(struct registering *r, struct err *e);
  * command works again; or only the kit is missing, and ${e} says so.
  */
 int register_write(struct registering *r, struct err *e);
+
+/**
+ * register_contact(r, e):
+ * After register_write, where the vault is to agree at once: it is shown the
+ * registration and gives the machine its token.  0: it is admitted, durably on both
+ * sides.  1 with ${e}: nobody knows; the state stays, and the next contact, or the
+ * first disk, brings the registration.  -1 with ${e}: the vault refused; what was
+ * registered here is taken back, and the same command with a good
+ * credential works.
+ */
+int register_contact(struct registering *r, struct err *e);
+
+/* Whether the credential names an address on the line. */
+bool register_has_address(const struct registering *r);
 
 /* Whether the kit was written into the state directory, where it is lost with the machine. */
 bool register_kit_inside(const struct registering *r);

@@ -19,16 +19,25 @@
 static int
 identity_make(struct registering *r, struct err *e)
 {
-	uint8_t *master = secret_new(KEY_LEN), pub[SIGN_PUB_LEN];
+	uint8_t *master, pub[SIGN_PUB_LEN];
 	enum fmt_status st;
 
-	io_random(master, KEY_LEN);
-	r->keys = domain_keys_new(master);
-	secret_free(master);
+	if (r->o->old_kit != NULL) {
+		if (register_old_open(r, e) != 0 || register_head(r, e) != 0)
+			return -1;
+	} else {
+		master = secret_new(KEY_LEN);
+		io_random(master, KEY_LEN);
+		r->keys = domain_keys_new(master);
+		secret_free(master);
+	}
 	r->id = secret_new(sizeof(*r->id));
 	r->sign_secret = secret_new(SIGN_SECRET_LEN);
 	r->identity = secret_new(IDENTITY_MAX);
-	io_random(r->id->machine_id, ID_LEN);
+	if (r->old != NULL)
+		memcpy(r->id->machine_id, r->old->machine_id, ID_LEN);
+	else
+		io_random(r->id->machine_id, ID_LEN);
 	io_random(r->id->seed, KEY_LEN);
 	memcpy(r->id->machine_name, r->machine_name, sizeof(r->machine_name));
 	memcpy(r->id->domain_id, r->keys->domain_id, DIGEST_LEN);
@@ -47,13 +56,17 @@ static int
 domain_make(struct registering *r, struct err *e)
 {
 	struct domain_desc d = { .suite = SUITE_1, .chunk_avg = r->chunk_avg, .created = io_now() };
-	struct membership m = { .from_seq = 1, .made = d.created };
+	struct membership m = { .from_seq = r->head_seq + 1, .made = d.created };
+
+	if (r->old != NULL)
+		d = r->old->domain;	/* the domain is what it was */
 
 	memcpy(d.domain_pub, r->keys->domain_pub, SIGN_PUB_LEN);
 	memcpy(m.domain_pub, r->keys->domain_pub, SIGN_PUB_LEN);
 	memcpy(m.machine_id, r->id->machine_id, ID_LEN);
 	memcpy(m.machine_name, r->machine_name, sizeof(m.machine_name));
 	machine_pub(r, m.machine_pub);
+	/* Ed25519 signs the same bytes the same way: an old domain's statement comes out as it was. */
 	if (statement_make(&domain_desc_schema, &d, r->keys->sign_secret, &r->domain, e) != 0)
 		return -1;
 	return statement_make(&membership_schema, &m, r->keys->sign_secret, &r->member, e);
@@ -142,7 +155,7 @@ static int
 trust_first(struct registering *r, struct err *e)
 {
 	const struct credential *c = r->cred.c;
-	struct trust t = { .slots_generation = 1 };
+	struct trust t = { .slots_generation = 1, .last_seq = r->head_seq };
 
 	memcpy(t.vault_id, c->vault_id, ID_LEN);
 	memcpy(t.vault_name, c->vault_name, sizeof(t.vault_name));
@@ -150,6 +163,8 @@ trust_first(struct registering *r, struct err *e)
 	memcpy(t.vault_box_pub, c->vault_box_pub, BOX_PUB_LEN);
 	memcpy(t.tls_pin, c->tls_pin, DIGEST_LEN);
 	memcpy(t.url, c->url, sizeof(t.url));
+	memcpy(t.head, r->head_id, ID_LEN);
+	memcpy(t.head_digest, r->head, DIGEST_LEN);
 	return trust_make(&t, r->keys, &r->trust, e);
 }
 

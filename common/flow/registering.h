@@ -7,6 +7,7 @@
 #include "common/base/passphrase.h"
 #include "common/crypto/domain_keys.h"
 #include "common/flow/credential_file.h"
+#include "common/flow/keyring.h"
 #include "common/flow/register.h"
 #include "formats/fmt_machine.h"
 
@@ -32,7 +33,24 @@ struct registering {
 	uint8_t *identity;	/* encoded */
 	size_t identity_len;
 	struct buf domain, member, slots, local, regist, trust;
+
+	/* Of the machine whose place it takes (register_replace.c). */
+	struct keyring *old;
+	uint64_t head_seq;	/* where that one ended */
+	uint8_t head_id[ID_LEN], head[DIGEST_LEN];
 };
+
+struct line;
+
+/**
+ * register_head(r, e):
+ * Look, with what the credential allows, where the machine ended whose place is
+ * taken: head_seq, head_id, head.  0 or -1 with ${e}.
+ */
+int register_head(struct registering *r, struct err *e);
+
+/* The old machine's keys from its kit and the passphrase in r->pass.  0 or -1 with ${e}. */
+int register_old_open(struct registering *r, struct err *e);
 
 /* Whether ${path} may become a state directory (register.h); it may be absent.  0 or -1 with ${e}. */
 int register_dir_check(const char *path, struct err *e);

@@ -6,7 +6,9 @@
 #include "common/base/io.h"
 #include "common/base/secret.h"
 #include "common/catalog/catalog.h"
+#include "common/catalog/catalog_chunks.h"
 #include "common/flow/serve_job.h"
+#include "common/flow/upload.h"
 #include "common/flow/vault_token.h"
 #include "common/store/store.h"
 
@@ -62,17 +64,12 @@ struct looking {
 };
 
 static int
-head_look(void *arg, const void *row, struct err *e)
+missing_look(void *arg, const void *row, struct err *e)
 {
 	const struct cat_snapshot *s = row;
 	struct looking *l = arg;
 
 	(void)e;
-	if ((uint64_t)s->seq >= l->k->head_seq) {
-		l->k->head_seq = (uint64_t)s->seq;
-		memcpy(l->k->head_id, s->id, ID_LEN);
-		memcpy(l->k->head, s->digest, DIGEST_LEN);
-	}
 	l->k->missing += s->missing > 0 ? (uint64_t)s->missing : 0;
 	return 0;
 }
@@ -108,6 +105,7 @@ contact_fill(struct serve_call *c, struct contact *k, struct err *e)
 {
 	struct looking l = { .k = k, .machine_id = c->machine.id };
 	struct receipts x = { c->v, &l };
+	struct upload_head head;
 	struct cat_snapshot like;
 	int rc;
 
@@ -115,7 +113,14 @@ contact_fill(struct serve_call *c, struct contact *k, struct err *e)
 	memcpy(like.machine_id, c->machine.id, ID_LEN);
 	if (catalog_begin(c->v->catalog, 0, e) != 0)
 		return -1;
-	rc = catalog_each(c->v->catalog, &cat_snapshots, 1, &like, head_look, &l, e);
+	rc = catalog_each(c->v->catalog, &cat_snapshots, 1, &like, missing_look, &l, e);
+	if (rc == 0 && (rc = upload_head(c->v, c->machine.id, &head, e)) == 0) {
+		k->head_seq = head.seq;
+		memcpy(k->head_id, head.id, ID_LEN);
+		memcpy(k->head, head.digest, DIGEST_LEN);
+	}
+	if (rc == 0)
+		rc = catalog_used(c->v->catalog, c->machine.id, &k->used, e);
 	if (rc == 0)
 		rc = catalog_each(c->v->catalog, &cat_receipts, 0, NULL, receipt_look, &x, e);
 	catalog_rollback(c->v->catalog);
@@ -141,9 +146,19 @@ answer_contact(struct serve_call *c, struct err *e)
 	return serve_reply(c, &contact_schema, &k, e);
 }
 
+/* POST rate: bytes that are looked at by nobody, to see how fast they come. */
+static int
+answer_rate(struct serve_call *c, struct err *e)
+{
+	c->out->status = 204;
+	(void)e;
+	return 0;
+}
+
 const struct serve_route serve_routes_machine[] = {
 	{ "GET", "identity", SERVE_ANYBODY, 0, answer_identity, NULL },
 	{ "POST", "machines", SERVE_ANYBODY, REGISTRATION_MAX + 1024, answer_token, NULL },
 	{ "GET", "contact", SERVE_READ, 0, answer_contact, NULL },
+	{ "POST", "rate", SERVE_READ, 4u << 20, answer_rate, NULL },
 	{ NULL, NULL, 0, 0, NULL, NULL }
 };

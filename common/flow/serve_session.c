@@ -6,6 +6,7 @@
 
 #include "common/base/err.h"
 #include "common/base/io.h"
+#include "common/flow/machine_fate.h"
 #include "common/flow/serve_job.h"
 #include "common/flow/upload.h"
 #include "formats/fmt_snapshot.h"
@@ -228,12 +229,19 @@ static int
 pack_put_one(struct serve_call *c, struct err *e)
 {
 	uint8_t id[ID_LEN], pack[DIGEST_LEN];
+	struct quota_figures q;
 	const uint8_t *bytes;
 	size_t len;
 	int rc;
 
 	if (session_of(c, id, e) != 0 || serve_part_hex(c, 1, pack, DIGEST_LEN, e) != 0)
 		return -1;
+	if (machine_quota(c->v, c->machine.id, c->in->body_len, &q, e) != 0) {
+		serve_figure(c, "quota", q.quota);
+		serve_figure(c, "used", q.used);
+		serve_figure(c, "more", q.more);
+		return -1;
+	}
 	gate_enter();
 	if ((rc = serve_body(c, PACK_LEN_MAX, &bytes, &len, e)) == 0) {
 		rc = upload_pack(c->v, &c->machine, id, pack, bytes, len, e);
@@ -263,7 +271,7 @@ list_put(struct serve_call *c, struct err *e)
 {
 	struct net_request in = *c->in;
 	uint8_t id[ID_LEN];
-	unsigned kind = 0, part = 0;
+	unsigned kind, part;
 	uint64_t seq;
 	int rc;
 

@@ -45,7 +45,7 @@ refused 12 S-1304 'expired' samara-seed register short-lived.crd --offline --pas
 
 refused 12 S-1303 'passphrase' sh -c 'echo short | samara-seed register db1.crd --offline --passphrase-file /dev/stdin'
 refused 12 S-1302 'passphrase' samara-seed register db1.crd --offline
-refused 2 S-1101 'disk only' samara-seed register db1.crd --passphrase-file pass
+refused 2 S-1101 'no address' samara-seed register db1.crd --passphrase-file pass
 refused 2 S-1101 'not a size' samara-seed register db1.crd --offline --chunk-size 300Ki --passphrase-file pass
 refused 1 S-1108 'already there' samara-seed register db1.crd --offline --kit pass --passphrase-file pass
 refused 1 S-1108 'already there' samara-seed register db1.crd --offline --generate-passphrase pass

@@ -149,7 +149,7 @@ each_credential_that_is_not_good_is_refused_in_its_own_words(void **state)
 	refused(ERR_RULE, "needs the line");
 	m.c.purpose = PURPOSE_RESTORE_ONLY;
 	vault_maker_write(&m.vault, &m.c, m.credential);
-	refused(ERR_RULE, "needs the line");
+	refused(ERR_RULE, "registers none");
 }
 
 static void

@@ -210,8 +210,8 @@ a_credential_is_what_a_machine_accepts(void **state)
 	assert_int_equal(file_replace(AT_FDCWD, path, text.p, text.len, 0600, &s->e), 0);
 	buf_release(&text);
 	assert_int_equal(credential_file_read(path, &f, &s->e), 0);
-	assert_int_equal(credential_judge(f.c, "db-1.example", io_now(), &s->e), 0);
-	assert_int_equal(credential_judge(f.c, "db-2", io_now(), &s->e), -1);
+	assert_int_equal(credential_judge(f.c, "db-1.example", io_now(), 0, &s->e), 0);
+	assert_int_equal(credential_judge(f.c, "db-2", io_now(), 0, &s->e), -1);
 	assert_int_equal(f.c->use_by - f.c->issued, 3600);
 	assert_int_equal(f.c->arrive_by - f.c->issued, 7200);
 	vault_credential_secret(v, f.c->credential_id, secret);
