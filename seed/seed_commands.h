@@ -13,6 +13,7 @@ struct err;
 int seed_connection(struct args *a, struct err *e);
 int seed_register(struct args *a, struct err *e);
 int seed_plan(struct args *a, struct err *e);
+int seed_backup(struct args *a, struct err *e);
 int seed_build(struct args *a, struct err *e);
 int seed_images(struct args *a, struct err *e);
 int seed_cancel(struct args *a, struct err *e);

@@ -12,6 +12,7 @@ static const struct cmd cmds[] = {
 	{ "lost", "IMAGE [--found]", "an image was lost on its way", seed_lost },
 	{ "ship", "[IMAGE] [--carrier C --tracking T]", "an image goes into a parcel; its packing slip", seed_ship },
 	{ "receipt", "FILE [--answer FILE]", "check the vault's receipt for an image, and answer it", seed_receipt },
+	{ "backup", "[PATH...] [--set NAME] [--max-upload SIZE]", "send what changed to the vault, over the line", seed_backup },
 	{ "snapshots", "[--from DISK|VAULT|line]", "the recovery points, oldest first", seed_snapshots },
 	{ "ls", "SNAP [PATH]", "what a snapshot holds", seed_ls },
 	{ "find", "PATTERN... [--snapshot SNAP]", "which snapshots hold what is called so", seed_find },

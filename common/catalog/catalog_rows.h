@@ -238,7 +238,7 @@ struct cat_fork {
 	int64_t seq;
 	uint8_t digest[DIGEST_LEN];	/* of the envelope */
 	uint8_t id[ID_LEN];
-	int64_t time;			/* when it came first, nanoseconds */
+	int64_t time;			/* when it was recorded last, nanoseconds */
 };
 extern const struct cat_table cat_forks;
 

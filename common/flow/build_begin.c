@@ -540,7 +540,7 @@ build_prepare_dry(struct build *b, struct err *e)
 	int rc = -1;
 
 	buf_init(&begin);
-	if (image_choose(b, e) != 0 || build_disks_open(b, e) != 0)
+	if (!b->over_line && (image_choose(b, e) != 0 || build_disks_open(b, e) != 0))
 		goto out;
 	if (b->im == NULL) {
 		if (build_begin_make(b, &begin, e) != 0)

@@ -316,7 +316,7 @@ build_read(struct build *b, struct err *e)
 	}
 	rd->b = b;
 	rd->snaps_fd = -1;
-	progress_start(b->news != NULL ? "count" : "read", 0);
+	progress_start(b->news != NULL ? "count" : "read", b->expect);
 	/* The disks first: a new one moves the journal on. */
 	if ((b->over_line || build_disks_writers(b, &rd->sink, e) == 0) && build_view_open(b, e) == 0 && layers_find(rd, e) == 0 &&
 	    source_make(rd, e) == 0 && engine_make(rd, e) == 0 && order_begin(rd->order, &rd->g, b->runs_fd, e) == 0)

@@ -37,6 +37,7 @@ struct build {
 	bool over_line;
 	const struct sink_line *line;	/* where its packs go */
 	uint64_t base_seq;		/* the merge base, which the vault knows; 0: none */
+	uint64_t expect;		/* plain bytes that it will go through, for the progress line; 0: not known */
 	struct build_news *news;	/* nothing is sent or numbered: what is new, counted; else NULL */
 	char **paths;			/* from the journal: what the image was begun with */
 	size_t npaths;

@@ -271,7 +271,7 @@ list_put(struct serve_call *c, struct err *e)
 {
 	struct net_request in = *c->in;
 	uint8_t id[ID_LEN];
-	unsigned kind, part;
+	unsigned kind = 0, part = 0;
 	uint64_t seq;
 	int rc;
 

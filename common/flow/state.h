@@ -13,6 +13,8 @@
  *   policy                    how the line may be used (policy.h); may hold a proxy's password
  *   sets/NAME/{lock,latest}   lock: one build of a set at a time; latest: see set_latest
  *   sets/NAME/{schedule,ran}  when it is backed up by itself, and when that last began (schedule.h)
+ *   sets/NAME/source          what the last backup over the line was of
+ *   sets/NAME/backup/…        journal and item logs of an unfinished one
  *   snaps/NNNNNNNN.env        the envelope of each snapshot closed here
  *   snaps/NNNNNNNN.rNN        its whole reference list
  *   snaps/NNNNNNNN.itm        its listing as a journal of items: base of the next increment
@@ -110,7 +112,7 @@ int set_lock(struct state *s, const char *set, struct err *e);
 
 /**
  * set_latest(s, set, seq, e): number of the newest snapshot of the set that
- * stands in a sealed image and is the merge base; 0 none.  set_latest_save
+ * stands in a sealed image or was committed over the line, and is the merge base; 0 none.  set_latest_save
  * replaces it durably (0: none).
  */
 int set_latest(struct state *s, const char *set, uint64_t *seq, struct err *e);

@@ -16,7 +16,8 @@
 #include "common/flow/upload_job.h"
 #include "common/flow/vault_token.h"
 
-#define TRIES	100
+#define TRIES		100
+#define FORK_AGAIN	(INT64_C(86400) * 1000000000)
 
 static struct upload_envelope *
 last_of(const struct upload_job *j)
@@ -48,7 +49,7 @@ last_fits(const struct upload_job *j, struct err *e)
 
 /* --- a fork --- */
 
-/* Kept once for each envelope: whose fault it was is for a person to find out. */
+/* Kept once a day for each envelope that is sent: whose fault it was is for a person to find out. */
 static int
 fork_record(struct upload_job *j, const struct upload_envelope *x, struct err *e)
 {
@@ -60,7 +61,7 @@ fork_record(struct upload_job *j, const struct upload_envelope *x, struct err *e
 	if (vault_begin(j->v, e) != 0)
 		return -1;
 	if ((rc = catalog_get(j->v->catalog, &cat_forks, &f, e)) < 0 ||
-	    (rc == 1 && vault_record_bytes(j->v, REC_FORK, x->bytes, x->len, e) != 0)) {
+	    ((rc == 1 || j->v->now - f.time > FORK_AGAIN) && vault_record_bytes(j->v, REC_FORK, x->bytes, x->len, e) != 0)) {
 		vault_rollback(j->v);
 		return -1;
 	}

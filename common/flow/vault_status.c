@@ -10,11 +10,13 @@
 #include "common/flow/parcel.h"
 #include "common/flow/vault_alerts.h"
 #include "common/flow/vault_fate.h"
+#include "common/flow/vault_machine.h"
 #include "common/flow/ingest_job.h"
 #include "common/flow/vault_status.h"
 #include "common/store/store.h"
 
 #define DAY	(INT64_C(86400) * 1000000000)
+#define FORK_TOLD	(14 * DAY)	/* after it was sent last */
 #define WARN_BEFORE	(14 * DAY)	/* the end of a pledge */
 
 struct looking {
@@ -216,6 +218,28 @@ look_pack(void *arg, const void *row, struct err *e)
 	return 0;
 }
 
+/* A snapshot that was refused as a fork lately: whoever still sends such is recorded again each day. */
+static int
+look_fork(void *arg, const void *row, struct err *e)
+{
+	const struct cat_fork *f = row;
+	struct looking *l = arg;
+	char what[256], safe[NAME_MAX_LEN * 4 + 4] = "?";
+	struct cat_machine m;
+	int rc;
+
+	if (l->now - f->time > FORK_TOLD)
+		return 0;
+	if ((rc = vault_machine(l->v, f->machine_id, &m, e)) < 0)
+		return -1;
+	if (rc == 0)
+		(void)text_safe(safe, sizeof(safe), m.name, strlen(m.name));
+	(void)snprintf(what, sizeof(what), "machine %s sent another snapshot %lld than the vault has: a cloned machine, or an old"
+	    " state put back", safe, (long long)f->seq);
+	tell(l, "fork", what, "find out which machine is the right one, and register the other anew", NULL, f->machine_id);
+	return 0;
+}
+
 /* Records that a stopped run put and did not write down, if this user may write. */
 static int
 up_to_date(struct vault *v, struct err *e)
@@ -261,7 +285,8 @@ vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg
 	    catalog_each(v->catalog, &cat_images, 0, NULL, look_image, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_parcels, 0, NULL, look_parcel, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_snapshots, 0, NULL, look_snapshot, &l, e) != 0 ||
-	    catalog_each(v->catalog, &cat_packs, 0, NULL, look_pack, &l, e) != 0)
+	    catalog_each(v->catalog, &cat_packs, 0, NULL, look_pack, &l, e) != 0 ||
+	    catalog_each(v->catalog, &cat_forks, 0, NULL, look_fork, &l, e) != 0)
 		return -1;
 	if (v->store->ops->room(v->store, &s->room, e) != 0)
 		return -1;

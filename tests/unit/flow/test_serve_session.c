@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -371,17 +371,16 @@ struct hand {
 	struct pack_info info[HAND_PACKS];
 	uint8_t *bytes[HAND_PACKS];
 	unsigned acknowledged;		/* the first so many */
-	atomic_uint *all;		/* of all hands in this round */
-	unsigned stop_at;
+	sem_t *all;			/* posted for each acknowledgement of any hand */
 };
 
-/* Send on until the server goes away, or enough was acknowledged. */
+/* Send on until the server goes away. */
 static void *
 hand_send(void *arg)
 {
 	struct hand *h = arg;
 
-	while (h->acknowledged < HAND_PACKS && atomic_load(h->all) < h->stop_at) {
+	while (h->acknowledged < HAND_PACKS) {
 		char path[256], hex[2 * DIGEST_LEN + 1];
 		const struct pack_info *info = &h->info[h->acknowledged];
 		struct net_ask a = { .method = "PUT", .path = path, .body = h->bytes[h->acknowledged], .body_len = info->len };
@@ -399,13 +398,13 @@ hand_send(void *arg)
 		if (!ok)
 			break;
 		h->acknowledged++;
-		(void)atomic_fetch_add(h->all, 1);
+		(void)sem_post(h->all);
 	}
 	return NULL;
 }
 
 static void
-hands_make(struct hand *h, struct talk *t, atomic_uint *all)
+hands_make(struct hand *h, struct talk *t, sem_t *all)
 {
 	for (uint32_t i = 0; i < HANDS; i++) {
 		memset(&h[i], 0, sizeof(h[i]));
@@ -444,27 +443,27 @@ acknowledged_are_there(struct talk *t, const struct hand *h)
 
 /* One life of a server: it is killed when so many packs were acknowledged, whatever is under way then. */
 static void
-killed_once(struct talk *t, struct hand *h, atomic_uint *all)
+killed_once(struct talk *t, struct hand *h, sem_t *all)
 {
 	pthread_t id[HANDS];
 	unsigned port;
 	pid_t pid;
 
 	port = child_start(t->s, &pid);
-	atomic_store(all, 0);
+	assert_int_equal(sem_init(all, 0, 0), 0);
 	for (unsigned i = 0; i < HANDS; i++) {
 		h[i].client = client_make(t, port);
-		h[i].stop_at = 1000000;
 		assert_int_equal(pthread_create(&id[i], NULL, hand_send, &h[i]), 0);
 	}
-	while (atomic_load(all) < PER_ROUND)
-		(void)usleep(200);
+	for (unsigned i = 0; i < PER_ROUND; i++)
+		assert_int_equal(sem_wait(all), 0);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	for (unsigned i = 0; i < HANDS; i++) {
 		assert_int_equal(pthread_join(id[i], NULL), 0);
 		net_client_free(h[i].client);
 	}
+	(void)sem_destroy(all);
 }
 
 static void
@@ -474,7 +473,7 @@ a_server_that_is_killed_has_all_that_it_acknowledged(void **state)
 	struct site *s = *state;
 	struct session_opened opened;
 	struct committed done;
-	atomic_uint all = 0;
+	sem_t all;
 	struct up_snap a;
 	struct serve *srv;
 	struct talk t;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/flow/vault_status.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 #include "flow/upload_maker.h"
@@ -215,6 +216,12 @@ of_two_commits_on_one_head_the_second_is_refused(void **state)
 }
 
 static void
+count_fork(void *arg, const struct attention *a)
+{
+	*(unsigned *)arg += strcmp(a->kind, "fork") == 0;
+}
+
+static void
 a_number_that_stands_for_another_snapshot_is_a_fork(void **state)
 {
 	struct site *s = *state;
@@ -236,6 +243,14 @@ a_number_that_stands_for_another_snapshot_is_a_fork(void **state)
 	refused(&u, up_commit(&u, &b, &d), ERR_FORK);
 	assert_int_equal(rows_of(&u, &cat_forks), 2);
 	assert_int_equal(rows_of(&u, &cat_snapshots), 2);
+	/* And the vault says so. */
+	{
+		struct vault_status st;
+		unsigned forks = 0;
+
+		assert_int_equal(vault_status(u.v, &st, count_fork, &forks, &u.e), 0);
+		assert_int_equal(forks, 2);
+	}
 	up_drop(&a);
 	up_drop(&b);
 	up_drop(&c);
