@@ -98,7 +98,7 @@ rec_machine_fate_check(const void *value)
 {
 	const struct rec_machine_fate *r = value;
 
-	if (r->fate == MFATE_RENAMED ? !machine_name_is_valid(r->name) : r->name[0] != '\0')
+	if (r->fate == MFATE_RENAMED && !machine_name_is_valid(r->name))
 		return FMT_RANGE;
 	if (r->fate == MFATE_SUBSCRIPTION)
 		return r->value >= SUBSCRIPTION_ACTIVE && r->value <= SUBSCRIPTION_DEPROVISIONED ? FMT_OK : FMT_RANGE;

@@ -80,13 +80,15 @@ wants_line(const struct seed_read *r)
 int
 seed_read_open(const struct args *a, struct seed_read *r, const char *text, struct err *e)
 {
-	struct session_options o = { .kit = r->kit, .pass_file = r->pass_file, .from = r->from.v, .nfrom = r->from.n,
-	    .kept = r->kept, .memory = a->memory, .bad = bad_told, .bad_arg = r };
+	struct session_options o = { .kit = r->kit, .pass_file = r->pass_file, .credential = r->credential, .from = r->from.v,
+	    .nfrom = r->from.n, .kept = r->kept, .memory = a->memory, .bad = bad_told, .bad_arg = r };
 	char *state = NULL, date[HUMAN_MAX], id[SNAPSHOT_SHORT_LEN], is[SEED_STATE_MAX];
 	const struct snapshot *newer = NULL;
 	int rc;
 
-	if ((r->kit == NULL || wants_line(r)) && args_state(a, &state, e) != 0)
+	if (r->credential != NULL && r->kit == NULL)
+		return err_set(e, ERR_USAGE, "a credential for reading goes with the machine's recovery kit: --kit FILE");
+	if ((r->kit == NULL || (wants_line(r) && r->credential == NULL)) && args_state(a, &state, e) != 0)
 		return -1;
 	o.state_path = state;
 	rc = session_open(&r->s, &o, e);
@@ -116,7 +118,7 @@ int
 seed_read_again(const struct args *a, struct seed_read *r, const char *const *from, size_t n, const uint8_t id[ID_LEN],
     struct err *e)
 {
-	const struct session_options o = { .from = from, .nfrom = n, .kept = r->kept, .memory = a->memory, .bad = bad_told,
+	const struct session_options o = { .credential = r->credential, .from = from, .nfrom = n, .kept = r->kept, .memory = a->memory, .bad = bad_told,
 	    .bad_arg = r };
 
 	r->snap = NULL;

@@ -7,7 +7,7 @@
 #include "common/flow/session.h"
 
 struct seed_read {
-	const char *kit, *pass_file;
+	const char *kit, *pass_file, *credential;
 	struct opt_list from;
 	const char *kept;		/* what a restore keeps of disks, or NULL */
 	uint64_t bad;			/* copies, tables and statements found bad */
@@ -20,6 +20,7 @@ struct seed_read {
 #define SEED_READ_OPTS(r) \
 	{ "from", 0, OPT_LIST, &(r)->from, "DISK|VAULT|line", "where to read; may be repeated; the line if not given" }, \
 	{ "kit", 0, OPT_STR, &(r)->kit, "FILE", "recovery kit, where the machine is not registered here" }, \
+	{ "credential", 0, OPT_STR, &(r)->credential, "FILE", "restore-only credential: the line, with the kit" }, \
 	{ "passphrase-file", 0, OPT_STR, &(r)->pass_file, "FILE", "where the kit's passphrase is" }
 
 /**

@@ -6,7 +6,7 @@
 #include "formats/fmt_line_machine.h"
 
 struct err;
-struct line_options;
+struct line;
 
 /**
  * line_credential_token(c, proxy, pub, grant, e):
@@ -16,5 +16,14 @@ struct line_options;
  * caller keeps the token.  0 or -1 with ${e}: ERR_CRED_EXPIRED, ERR_CRED_INVALID, ERR_PIN, ERR_LINE, …
  */
 int line_credential_token(const struct credential *c, const char *proxy, struct token_grant *grant, struct err *e);
+
+/**
+ * line_open_reading(file, proxy, e):
+ * The line for who has the restore-only credential in ${file} and no state.  Its
+ * token is got once and kept beside it in ${file}.token (0600), so that later
+ * commands go on with it as long as it is good.  NULL with ${e}; errors of
+ * credential_file_read too.  Close with line_close.
+ */
+struct line *line_open_reading(const char *file, const char *proxy, struct err *e);
 
 #endif

@@ -4,7 +4,7 @@
 #include "common/base/err.h"
 #include "common/flow/keyring_get.h"
 #include "common/flow/line.h"
-#include "common/flow/line_note.h"
+#include "common/flow/line_credential.h"
 #include "common/flow/line_read.h"
 #include "common/flow/policy.h"
 #include "common/flow/session.h"
@@ -43,6 +43,8 @@ line_begin(struct session *s, const struct session_options *o, struct err *e)
 {
 	struct line_options lo = { 0 };
 
+	if (o->credential != NULL)
+		return (s->line = line_open_reading(o->credential, NULL, e)) != NULL ? 0 : -1;
 	if (o->state_path == NULL)
 		return err_set(e, ERR_USAGE, "say with --from which disk or vault to read; the line belongs to a registered machine: "
 		    "samara-seed register, with a restore-only credential on another computer");
@@ -62,50 +64,11 @@ line_add(struct session *s, struct err *e)
 	struct container_trust trust;
 	struct container *c;
 
-	if (line_remembered(s->state, s->keys->keys, &trust, &s->line_rate, e) != 0)
+	memset(&trust, 0, sizeof(trust));	/* who reads by a credential remembers nothing */
+	if (s->state != NULL && line_remembered(s->state, s->keys->keys, &trust, &s->line_rate, e) != 0)
 		return -1;
 	c = container_line(s->line, s->keys->vault_id, s->keys->machine_id, &trust, e);
 	return c != NULL ? source_add_container(s->source, c, e) : -1;
-}
-
-/* The state is that of the machine whose snapshots are read. */
-static int
-state_is_own(const struct session *s)
-{
-	return s->line != NULL && s->keys != NULL && memcmp(s->state->id.machine_id, s->keys->machine_id, ID_LEN) == 0;
-}
-
-/* What the vault shows it has: from now on it is missed where it is not shown.  Reading does not fail for want of a note. */
-static void
-head_remember(struct session *s, const struct session_options *o)
-{
-	const struct snapshot *top = NULL;
-	struct line_note n;
-	struct err own;
-
-	err_clear(&own);
-	for (size_t i = 0; i < s->list.n; i++)
-		if (snapshot_on_line(s->source, &s->list.snap[i]) != NULL)
-			top = &s->list.snap[i];
-	if (top == NULL || !state_is_own(s) || line_note_load(s->state, s->keys->keys, &n, &own) != 0 ||
-	    n.head_seq >= top->env.seq)
-		return;
-	if (line_note_acknowledged(s->state, s->keys->keys, top->env.seq, top->digest, &own) != 0 && o->bad != NULL)
-		o->bad(o->bad_arg, "the head that the vault shows is not noted", NULL, &own);
-}
-
-/* How fast the line was. */
-static void
-rate_remember(struct session *s)
-{
-	uint64_t bytes;
-	int64_t ns;
-
-	if (s->source == NULL || !state_is_own(s))
-		return;
-	source_line_used(s->source, &bytes, &ns);
-	if (bytes > 0)
-		(void)line_note_contact(s->state, s->keys->keys, bytes, ns, NULL);
 }
 
 static int
@@ -124,10 +87,7 @@ places_open(struct session *s, const struct session_options *o, struct err *e)
 		kept_add(s, o);
 	if (source_index(s->source, e) != 0 || (s->reader = source_reader_new(s->source, e)) == NULL)
 		return -1;
-	if (snapshot_list_read(&s->list, s->source, s->keys->machine_id, s->keys->machine_pub, o->bad, o->bad_arg, e) != 0)
-		return -1;
-	head_remember(s, o);
-	return 0;
+	return snapshot_list_read(&s->list, s->source, s->keys->machine_id, s->keys->machine_pub, o->bad, o->bad_arg, e);
 }
 
 int
@@ -144,7 +104,6 @@ session_open(struct session *s, const struct session_options *o, struct err *e)
 void
 session_leave(struct session *s)
 {
-	rate_remember(s);
 	snapshot_list_release(&s->list);
 	source_reader_free(s->reader);
 	source_free(s->source);

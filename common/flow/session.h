@@ -15,6 +15,7 @@ struct line;
 
 struct session_options {
 	const char *kit, *pass_file;	/* of --kit and --passphrase-file, or NULL */
+	const char *credential;		/* restore-only: the line without a state, with ${kit}; NULL: none */
 	const char *state_path;		/* where there is no kit */
 	const char *const *from;	/* disks, vaults, and SESSION_LINE; none: the line of the registered machine */
 	size_t nfrom;

@@ -98,6 +98,9 @@ void make_retain(void);
 /* golden_pledge.c: pledge, fate, lease and dispute. */
 void make_pledge(void);
 
+/* golden_token.c: tokens, and what a contact tells. */
+void make_token(struct fmt_view desc);
+
 /* golden_image.c: a whole image on one disk. */
 void make_golden_image(void);
 

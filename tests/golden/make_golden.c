@@ -69,6 +69,8 @@ make_journal(void)
 int
 main(int argc, char **argv)
 {
+	struct fmt_view desc;
+
 	if (argc != 2 || sodium_init() < 0 || chdir(argv[1]) != 0 || (vectors = fopen("vectors.txt", "wx")) == NULL)
 		die("make_golden DIR, an empty directory");
 	make_world();
@@ -76,7 +78,8 @@ main(int argc, char **argv)
 	make_machine();
 	make_registration();
 	make_kit();
-	make_records(make_vault());
+	desc = make_vault();
+	make_records(desc);
 	make_golden_image();
 	make_nodes();
 	make_journal();
@@ -85,5 +88,6 @@ main(int argc, char **argv)
 	make_line();
 	make_retain();
 	make_pledge();
+	make_token(desc);
 	return fclose(vectors) == 0 ? 0 : 1;
 }

@@ -8,6 +8,7 @@
 #include "formats/fmt_disk.h"
 #include "formats/fmt_journal.h"
 #include "formats/fmt_line.h"
+#include "formats/fmt_line_machine.h"
 #include "formats/fmt_line_note.h"
 #include "formats/fmt_line_read.h"
 #include "formats/fmt_listing.h"
@@ -32,6 +33,8 @@ static const struct fmt_schema *const statements[] = {
 	&receipt_schema, &handoff_schema, &gap_list_schema, &given_up_schema, &carried_schema,
 	&parcel_schema, &rec_parcel_schema, &rec_wiped_schema, &rec_snapshot_schema, &rec_collected_schema,
 	&line_note_schema,
+	&token_request_schema, &token_grant_schema, &contact_schema, &rec_token_schema, &rec_machine_fate_schema,
+	&rec_takeover_schema,
 	&line_page_schema, &line_places_schema,
 	&session_open_schema, &session_opened_schema, &id_page_schema, &ask_schema, &answer_schema, &commit_schema,
 	&committed_schema,
@@ -51,6 +54,8 @@ union statement_value {
 	struct id_page id_page;
 	struct session_open session_open;
 	struct line_page line_page;
+	struct token_request token_request;
+	struct rec_machine_fate rec_machine_fate;
 };
 struct statement_room {
 	union statement_value value;
@@ -304,6 +309,29 @@ statement_agree(const struct fmt_schema *s, struct rng *r, struct statement_room
 		while (rd.left > 0)
 			(void)line_snapshot_next(&rd, &at);
 		p->head = at.seq + (uint64_t)(p->more = (uint8_t)(p->more && at.seq > 0));
+	}
+	if (s == &token_request_schema) {
+		struct token_request *q = &room->value.token_request;
+
+		if (q->registration.len > 0) {
+			q->purpose = PURPOSE_NEW;
+			memset(q->credential_id, 0, ID_LEN);
+			memset(q->mac, 0, DIGEST_LEN);
+		} else {
+			q->purpose = PURPOSE_RESTORE_ONLY;
+			q->credential_id[0] |= 1;
+		}
+	}
+	if (s == &rec_machine_fate_schema) {
+		struct rec_machine_fate *f = &room->value.rec_machine_fate;
+
+		memset(f->name, 0, sizeof(f->name));
+		if (f->fate == MFATE_RENAMED)
+			memcpy(f->name, "db9", 3);
+		if (f->fate == MFATE_SUBSCRIPTION)
+			f->value = SUBSCRIPTION_EXPIRED;
+		else if (f->fate != MFATE_QUOTA)
+			f->value = 0;
 	}
 	if (s == &session_open_schema && room->value.session_open.set_name[0] == 0)
 		room->value.session_open.kind = LINE_PLEDGE;

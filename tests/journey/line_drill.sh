@@ -1,0 +1,79 @@
+#!/bin/sh
+# A machine backs up over the line; another computer restores from it with the
+# recovery kit and a credential for reading, which changes nothing for the machine;
+# a quota stops what would be more; a new machine takes its place, and the old
+# one's token ends with the new one's first backup.
+set -eu
+
+fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
+say() { "$@" >out 2>log || fail "$*" out log; }
+refused() {
+	want=$1 code=$2
+	shift 2
+	rc=0
+	"$@" >out 2>&1 || rc=$?
+	[ "$rc" = "$want" ] || fail "exit $rc instead of $want from: $*" out
+	grep -q "($code)" out || fail "no $code from: $*" out
+}
+trap 'kill "$server" 2>/dev/null || :' EXIT
+
+say samara-import create vault --name dc-north --key-copy key.copy
+samara-import serve vault --listen 127.0.0.1:0 --json >serve.out 2>serve.log &
+server=$!
+until grep -q listening serve.out || ! kill -0 "$server" 2>/dev/null; do sleep 0.05; done
+port=$(sed -n 's/.*"port":\([0-9]*\).*/\1/p' serve.out)
+say samara-import url vault "https://localhost:$port"
+echo 'correct horse battery staple' >pass
+mkdir src
+python3 - <<'END'
+import random
+r = random.Random(3)
+for i in range(20):
+    with open("src/f%d" % i, "wb") as f:
+        f.write(r.randbytes(40000 + i))
+END
+say samara-import credential vault db1 --out db1.crd
+say samara-seed register db1.crd --state s1 --passphrase-file pass --kit kit.txt
+say samara-seed policy set initial=network --state s1
+say samara-seed backup --state s1 src
+
+# --- the drill: another computer, kit, passphrase, and a credential for reading
+
+say samara-import credential vault db1 --restore-only --out read.crd
+refused 16 S-1601 samara-seed register read.crd --state s9 --passphrase-file pass
+say samara-seed snapshots --kit kit.txt --credential read.crd --passphrase-file pass --state s9
+[ "$(stat -c %a read.crd.token)" = 600 ] || fail "the token's mode" log
+say samara-seed restore latest --kit kit.txt --credential read.crd --passphrase-file pass --state s9 --to new
+diff -r src "new$WORK/src" >out 2>&1 || fail "what was restored" out
+[ ! -e s9 ] || fail "a state from nowhere" log
+cp read.crd again.crd
+refused 12 S-1305 samara-seed snapshots --kit kit.txt --credential again.crd --passphrase-file pass --state s9
+refused 16 S-1601 samara-seed snapshots --kit kit.txt --credential db1.crd --passphrase-file pass --state s9
+echo more >src/new
+say samara-seed backup --state s1 src
+
+# --- a quota
+
+say samara-import machine vault db1 quota 900K
+python3 -c 'import random; open("src/large", "wb").write(random.Random(4).randbytes(400000))'
+refused 13 S-1706 samara-seed backup --state s1 src
+say samara-import machine vault db1 quota none
+say samara-seed backup --state s1 src
+
+# --- another machine in its place
+
+say samara-import credential vault db1 --replace --out replace.crd
+say samara-seed register replace.crd --state s2 --old-kit kit.txt --passphrase-file pass --kit kit2.txt
+say samara-seed policy set initial=network --state s2
+say samara-seed connection --state s1 --quick
+say samara-seed backup --state s2 src
+refused 12 S-1703 samara-seed connection --state s1 --quick
+say samara-seed connection --state s2 --quick
+say samara-import list vault snapshots
+[ "$(grep -c db1 out)" = 4 ] || fail "the snapshots of both" out
+grep -q 'taken over' serve.log || fail "nobody was told" serve.log
+kill "$server"
+wait "$server" || fail "the server" serve.log
+grep -qF "$(cat read.crd.token)" serve.log && fail "a secret in the log" serve.log
+say samara-import rebuild vault
+echo 'a backup, a drill on another computer, a quota, a takeover'
