@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/args.h"
@@ -8,14 +9,26 @@
 #include "common/base/out.h"
 #include "common/base/text.h"
 #include "common/flow/ingest_many.h"
+#include "common/catalog/catalog.h"
+#include "common/catalog/catalog_rows.h"
 #include "common/flow/vault.h"
+#include "common/flow/vault_status.h"
 #include "import/import_commands.h"
 #include "import/import_vault.h"
 
 #define EXIT_NOT_ALL	3
 #define EXIT_DAMAGE	4
 
+/* An image that had a gap when its disk had been taken in; another disk of the same run may fill it. */
+struct gap {
+	char vault[4096];
+	uint8_t image[ID_LEN];
+	char short_name[SHORT_LEN + 1];
+};
+
 struct told {
+	struct gap *gaps;
+	size_t ngaps;
 	const struct vault *v;	/* of the image in hand, while it is told of */
 	char vault[NAME_MAX_LEN + 1];	/* of the newest image */
 	int dry_run;
@@ -114,6 +127,21 @@ print_done(const struct told *t, const struct ingest_result *r)
 	print_snapshots(r);
 }
 
+/* 1 if it is looked at again in the end, 0 if it counts now. */
+static int
+gap_note(struct told *t, const struct vault *v, const struct ingest_result *r)
+{
+	struct gap *more = t->disks > 1 && !t->dry_run ? realloc(t->gaps, (t->ngaps + 1) * sizeof(*more)) : NULL;
+
+	if (more == NULL)
+		return 0;
+	t->gaps = more;
+	(void)snprintf(more[t->ngaps].vault, sizeof(more->vault), "%s", v->path);
+	memcpy(more[t->ngaps].image, r->image_id, ID_LEN);
+	memcpy(more[t->ngaps++].short_name, r->short_name, sizeof(more->short_name));
+	return 1;
+}
+
 static void
 image_done(void *arg, const struct vault *v, const char *disk, const struct ingest_result *r)
 {
@@ -137,8 +165,34 @@ image_done(void *arg, const struct vault *v, const char *disk, const struct inge
 		t->exit = EXIT_DAMAGE;
 	else if (r->refused && t->exit == 0)
 		t->exit = err_exit(ERR_RULE);
-	else if ((r->unclaimed || r->gap > 0) && t->exit == 0)
+	else if ((r->unclaimed || (r->gap > 0 && !gap_note(t, v, r))) && t->exit == 0)
 		t->exit = EXIT_NOT_ALL;
+}
+
+/* Whether it still has one, now that every disk was taken in; said where it has not. */
+static int
+gap_stays(const struct gap *g)
+{
+	struct vault *v = vault_open(g->vault, VAULT_NO_KEY, NULL);
+	struct cat_image row;
+	int stays = 1;
+
+	memcpy(row.id, g->image, ID_LEN);
+	if (v != NULL && catalog_get(v->catalog, &cat_images, &row, NULL) == 0)
+		stays = row.state == IMAGE_GAP;
+	vault_close(v);
+	if (!stays)
+		out_text("%s    its gap is filled by another disk: %s\n", g->short_name, image_state_text(row.state));
+	return stays;
+}
+
+static void
+gaps_judge(struct told *t)
+{
+	for (size_t i = 0; i < t->ngaps; i++)
+		if (gap_stays(&t->gaps[i]) && t->exit == 0)
+			t->exit = EXIT_NOT_ALL;
+	free(t->gaps);
 }
 
 /* The first failure is the command's own and is printed by its frame; with several disks each is said as it happens. */
@@ -194,6 +248,7 @@ import_ingest(struct args *a, struct err *e)
 	o.dry_run = t.dry_run = a->dry_run;
 	t.disks = a->n - first;
 	rc = ingest_many(named, import_vaults(), a->operands + first, t.disks, &o, &told, e);
+	gaps_judge(&t);
 	if (rc != 0) {
 		if (e->code == ERR_INTERRUPTED)
 			(void)err_next(e, "The same command goes on; what was stored stays.");

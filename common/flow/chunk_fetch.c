@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/base/io.h"
 #include "common/base/queue.h"
 
 #define BUCKETS		16384u
@@ -47,6 +48,8 @@ struct fetch {
 	size_t held;			/* bytes of frames here and on their way, those that are spare left out */
 	size_t spare;			/* bytes of frames here that nobody wants now: who reads two listings asks again */
 	uint64_t bytes;
+	unsigned reading;		/* requests under way; since: when the first of them began */
+	int64_t since, busy_ns;
 	int ended;
 	struct pool *asker, *readers;
 };
@@ -342,6 +345,8 @@ run_take(struct fetch *f, struct want *w, struct run *r)
 		r->want[i]->state = WANT_READING;
 		f->held += r->want[i]->place.len;
 	}
+	if (f->reading++ == 0)
+		f->since = io_mono_ns();
 }
 
 /* A frame that was to be read and was not. */
@@ -379,6 +384,8 @@ run_settle(struct fetch *f, struct run *r, const uint8_t *bytes, int rc, const s
 	}
 	if (rc == 0)
 		f->bytes += r->end - r->off;
+	if (--f->reading == 0)
+		f->busy_ns += io_mono_ns() - f->since;
 	pthread_cond_broadcast(&f->changed);
 }
 
@@ -512,6 +519,17 @@ fetch_get(struct fetch *f, const uint8_t id[DIGEST_LEN], uint8_t *out, size_t *l
 	want_drop(f, w);
 	pthread_mutex_unlock(&f->lock);
 	return rc;
+}
+
+int64_t
+fetch_busy_ns(struct fetch *f)
+{
+	int64_t ns;
+
+	pthread_mutex_lock(&f->lock);
+	ns = f->busy_ns + (f->reading > 0 ? io_mono_ns() - f->since : 0);
+	pthread_mutex_unlock(&f->lock);
+	return ns;
 }
 
 uint64_t

@@ -45,4 +45,7 @@ int fetch_get(struct fetch *f, const uint8_t id[DIGEST_LEN], uint8_t *out, size_
 /* Bytes that were read so far, what lies between frames too. */
 uint64_t fetch_bytes(const struct fetch *f);
 
+/* For how long, in nanoseconds, something was being read: what the rate of the line is reckoned by. */
+int64_t fetch_busy_ns(struct fetch *f);
+
 #endif

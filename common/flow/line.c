@@ -203,11 +203,12 @@ line_problem(const struct net_answer *r, struct err *e)
 	enum err_code code = d == NULL ? ERR_NONE : code_read(doc_get_str(d, "code"));
 	char safe[MESSAGE_MAX];
 
-	if (code != ERR_NONE) {
+	/* That somebody here asked to stop is nothing that a vault can know. */
+	if (code != ERR_NONE && code != ERR_INTERRUPTED) {
 		(void)err_set(e, code, "%s", text_safe(safe, sizeof(safe), detail == NULL ? "" : detail,
 		    detail == NULL ? 0 : strlen(detail)));
 		if (next != NULL)
-			(void)err_next(e, "%s", text_safe(safe, 400, next, strlen(next)));
+			(void)err_next(e, "the vault says: %s", text_safe(safe, 400, next, strlen(next)));
 	} else if (r->status >= 500 || r->status == 429) {
 		(void)err_set(e, ERR_LINE, "the server answers %u", r->status);
 	} else {

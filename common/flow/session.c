@@ -5,6 +5,7 @@
 #include "common/flow/keyring_get.h"
 #include "common/flow/line.h"
 #include "common/flow/line_credential.h"
+#include "common/flow/line_note.h"
 #include "common/flow/line_read.h"
 #include "common/flow/policy.h"
 #include "common/flow/session.h"
@@ -71,6 +72,46 @@ line_add(struct session *s, struct err *e)
 	return c != NULL ? source_add_container(s->source, c, e) : -1;
 }
 
+/* The state is that of the machine whose snapshots are read. */
+static int
+state_is_own(const struct session *s)
+{
+	return s->line != NULL && s->keys != NULL && memcmp(s->state->id.machine_id, s->keys->machine_id, ID_LEN) == 0;
+}
+
+/* What the vault shows it has: from now on it is missed where it is not shown.  Reading does not fail for want of a note. */
+static void
+head_remember(struct session *s, const struct session_options *o)
+{
+	const struct snapshot *top = NULL;
+	struct line_note n;
+	struct err own;
+
+	err_clear(&own);
+	for (size_t i = 0; i < s->list.n; i++)
+		if (snapshot_on_line(s->source, &s->list.snap[i]) != NULL)
+			top = &s->list.snap[i];
+	if (top == NULL || !state_is_own(s) || line_note_load(s->state, s->keys->keys, &n, &own) != 0 ||
+	    n.head_seq >= top->env.seq)
+		return;
+	if (line_note_acknowledged(s->state, s->keys->keys, top->env.seq, top->digest, &own) != 0 && o->bad != NULL)
+		o->bad(o->bad_arg, "the head that the vault shows is not noted", NULL, &own);
+}
+
+/* How fast the line was. */
+static void
+rate_remember(struct session *s)
+{
+	uint64_t bytes;
+	int64_t ns;
+
+	if (s->source == NULL || !state_is_own(s))
+		return;
+	source_line_used(s->source, &bytes, &ns);
+	if (bytes > 0)
+		(void)line_note_contact(s->state, s->keys->keys, bytes, ns, NULL);
+}
+
 static int
 places_open(struct session *s, const struct session_options *o, struct err *e)
 {
@@ -87,7 +128,10 @@ places_open(struct session *s, const struct session_options *o, struct err *e)
 		kept_add(s, o);
 	if (source_index(s->source, e) != 0 || (s->reader = source_reader_new(s->source, e)) == NULL)
 		return -1;
-	return snapshot_list_read(&s->list, s->source, s->keys->machine_id, s->keys->machine_pub, o->bad, o->bad_arg, e);
+	if (snapshot_list_read(&s->list, s->source, s->keys->machine_id, s->keys->machine_pub, o->bad, o->bad_arg, e) != 0)
+		return -1;
+	head_remember(s, o);
+	return 0;
 }
 
 int
@@ -104,6 +148,7 @@ session_open(struct session *s, const struct session_options *o, struct err *e)
 void
 session_leave(struct session *s)
 {
+	rate_remember(s);
 	snapshot_list_release(&s->list);
 	source_reader_free(s->reader);
 	source_free(s->source);

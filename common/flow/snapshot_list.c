@@ -143,7 +143,7 @@ snapshot_list_read(struct snapshot_list *l, struct source *s, const uint8_t mach
 		r.container = i;
 		if (c->ops->snapshots(c, envelope_found, &r, envelope_bad, &r, e) != 0) {
 			snapshot_list_release(l);
-			return err_during(e, "%s", c->name);
+			return c->is_line ? -1 : err_during(e, "%s", c->name);	/* the line names its vault */
 		}
 	}
 	list_sort(l);

@@ -354,6 +354,13 @@ source_read_bytes(const struct source *s, size_t i)
 	return __atomic_load_n(&s->read_bytes[i], __ATOMIC_RELAXED);
 }
 
+void
+source_line_used(const struct source *s, uint64_t *bytes, int64_t *ns)
+{
+	*bytes = s->fetch != NULL ? fetch_bytes(s->fetch) : 0;
+	*ns = s->fetch != NULL ? fetch_busy_ns(s->fetch) : 0;
+}
+
 int
 source_places(const struct source *s, const uint8_t *ids, size_t n, uint32_t *len, struct err *e)
 {

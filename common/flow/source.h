@@ -126,6 +126,9 @@ void source_reader_free(struct source_reader *r);
  */
 int source_get(void *reader, const uint8_t id[DIGEST_LEN], unsigned kind, const uint8_t **plain, size_t *len, struct err *e);
 
+/* What was read over the line so far, and for how long; zeros without one. */
+void source_line_used(const struct source *s, uint64_t *bytes, int64_t *ns);
+
 /* Bytes read from container ${i} so far. */
 uint64_t source_read_bytes(const struct source *s, size_t i);
 
