@@ -1,5 +1,6 @@
 /* GET /metrics: Prometheus' text format 0.0.4. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/buf.h"
@@ -7,10 +8,50 @@
 #include "common/base/io.h"
 #include "common/catalog/catalog.h"
 #include "common/flow/serve_frame.h"
+#include "common/flow/vault_alerts.h"
+
+static int alerts_print(struct vault *v, struct buf *b, struct err *e);
 
 const serve_metric_fn serve_metrics[] = {
+	alerts_print,
 	NULL
 };
+
+#define ALERT_KINDS	16u
+
+struct alert_counts {
+	char kind[ALERT_KINDS][24];
+	unsigned open[ALERT_KINDS], n;
+};
+
+static void
+alert_count(void *arg, const char *kind, int64_t since)
+{
+	struct alert_counts *c = arg;
+	unsigned i = 0;
+
+	(void)since;
+	while (i < c->n && strcmp(c->kind[i], kind) != 0)
+		i++;
+	if (i == ALERT_KINDS)
+		return;
+	if (i == c->n)
+		(void)snprintf(c->kind[c->n++], sizeof(c->kind[i]), "%s", kind);
+	c->open[i]++;
+}
+
+/* What needs a hand, as the housekeeping found it last. */
+static int
+alerts_print(struct vault *v, struct buf *b, struct err *e)
+{
+	struct alert_counts c = { .n = 0 };
+
+	if (vault_alerts_open(v, alert_count, &c, e) != 0)
+		return -1;
+	for (unsigned i = 0; i < c.n; i++)
+		buf_print(b, "samara_alerts_open{vault=\"%s\",kind=\"%s\"} %u\n", v->desc.name, c.kind[i], c.open[i]);
+	return 0;
+}
 
 static void
 head(struct buf *b, const char *name, const char *type, const char *help)

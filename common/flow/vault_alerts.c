@@ -353,6 +353,18 @@ vault_alerts(struct vault *v, alert_fn fn, void *arg, struct err *e)
 }
 
 int
+vault_alerts_open(struct vault *v, void (*fn)(void *arg, const char *kind, int64_t since), void *arg, struct err *e)
+{
+	struct alerts a = { .v = v };
+	int rc = open_read(&a, e);
+
+	for (size_t i = 0; i < a.n && rc == 0; i++)
+		fn(arg, a.open[i].kind, a.open[i].since);
+	free(a.open);
+	return rc;
+}
+
+int
 vault_alert_test(struct vault *v, struct err *e)
 {
 	struct alert x = { ALERT_RAISED, "test", "this is a test; nothing is wrong", "nothing", io_now() };

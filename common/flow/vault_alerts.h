@@ -42,6 +42,9 @@ int alerting_write(struct vault *v, const struct alerting *a, struct err *e);
  */
 int vault_alerts(struct vault *v, alert_fn fn, void *arg, struct err *e);
 
+/* What is open, as it was found last: each one's kind and since when, seconds.  0 or -1 with ${e}. */
+int vault_alerts_open(struct vault *v, void (*fn)(void *arg, const char *kind, int64_t since), void *arg, struct err *e);
+
 /* Tell a test alert.  0, or -1 with ${e}: why it did not get through. */
 int vault_alert_test(struct vault *v, struct err *e);
 

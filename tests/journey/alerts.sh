@@ -85,3 +85,19 @@ db.commit()
 END
 samara-import alerts vault --days 2 >out 2>log || fail "stale" out log
 grep -q '^raised stale dc-north: machine db1 has had no whole snapshot since ' told || fail "a quiet machine is not told" told out
+
+# A server looks by itself, and its metrics say what is open.
+samara-import serve vault --listen 127.0.0.1:0 --json >served 2>log &
+server=$!
+trap 'kill $server 2>/dev/null || :' EXIT
+while ! grep -q '"type":"listening"' served; do
+	kill -0 $server 2>/dev/null || fail "serve" log
+	sleep 0.05
+done
+port=$(sed -n 's/.*"port":\([0-9]*\).*/\1/p' served)
+python3 - "$port" <<'END' >metrics
+import ssl, sys, urllib.request
+c = ssl._create_unverified_context()
+print(urllib.request.urlopen("https://localhost:%s/metrics" % sys.argv[1], context=c).read().decode())
+END
+grep -qx 'samara_alerts_open{vault="dc-north",kind="stale"} 1' metrics || fail "metrics" metrics
