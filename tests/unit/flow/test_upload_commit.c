@@ -458,42 +458,6 @@ a_base_with_a_gap_tells_what_is_lost_and_the_next_snapshot_is_whole(void **state
 	site_rebuild_agrees(s);
 }
 
-static void
-what_is_promised_makes_a_pending_snapshot_that_becomes_whole_by_itself(void **state)
-{
-	struct site *s = *state;
-	struct seed_image im;
-	struct up_snap a, b;
-	struct up u;
-
-	seed_image_make(&im, &s->m, "AAAA");
-	seed_disk(&im, s->disk[0], 1, 0, 16);
-	seed_disk(&im, s->disk[1], 2, 16, 16);
-	seed_snapshot(&im, s->disk[0], 1, 0, 32);
-	seed_manifest(&im, s->disk[0], 1);
-	seed_manifest(&im, s->disk[1], 1);
-	assert_int_equal(site_ingest(s, 0), 0);
-	up_start(&u, s->vault, &s->m);
-	ok(&u, up_open(&u, NULL));
-	assert_int_equal(u.opened.head_seq, 1);
-	up_snap(&u, &a, 1, NULL, NULL, 0, 32);
-	memcpy(a.env.snapshot_id, u.opened.head_id, ID_LEN);
-	/* An increment while the second disk is in the mail. */
-	ok(&u, up_open(&u, &a));
-	assert_int_equal(u.opened.base_whole, 0);
-	ok(&u, up_pack(&u, 32, 4));
-	up_snap(&u, &b, 2, &a, &a, 4, 32);
-	ok(&u, up_list(&u, &b, NULL));
-	ok(&u, up_commit(&u, &a, &b));
-	assert_int_equal(u.done.state, LINE_PENDING);
-	assert_int_equal(site_ingest(s, 1), 0);
-	assert_int_equal(state_of(&u, &b), SNAPSHOT_WHOLE);
-	up_drop(&a);
-	up_drop(&b);
-	up_end(&u);
-	site_rebuild_agrees(s);
-}
-
 int
 main(void)
 {
@@ -508,7 +472,6 @@ main(void)
 		T(what_was_not_acknowledged_goes_ahead_and_the_head_moves_over_it),
 		T(chains_of_deltas_stay_short_and_are_read_back),
 		T(a_base_with_a_gap_tells_what_is_lost_and_the_next_snapshot_is_whole),
-		T(what_is_promised_makes_a_pending_snapshot_that_becomes_whole_by_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
