@@ -4,6 +4,8 @@
 # way.  Each has its exit status, its number and a next step, and loses nothing.
 set -eu
 
+# shellcheck source=tests/journey/at_call.sh
+. "$TOP/tests/journey/at_call.sh"
 here=$TOP/tests/journey
 fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
 
@@ -101,7 +103,8 @@ ends 0 samara-verify disk disk
 mkfifo ask
 samara-seed build --plain-directory --to other src --passphrase-file ask >first.out 2>first.log &
 pid=$!
-while kill -0 $pid 2>/dev/null && ! [ "$(find other -name stmt2 | wc -l)" = 1 ]; do sleep 0.02; done
+begun() { [ "$(find other -name stmt2 | wc -l)" = 1 ]; }
+until_so $pid begun || fail "the first of two ended at once" first.out first.log
 refused 11 S-1104 'another build of the set' samara-seed build --plain-directory --to disk src
 refused 11 S-1104 'another build of the set' samara-seed build --resume --to other
 ends 0 samara-seed build --plain-directory --set other --to disk file --passphrase-file db1.pass

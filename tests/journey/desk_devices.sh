@@ -4,6 +4,7 @@
 # not feel; put back, it goes on.
 set -eu
 
+# shellcheck source=tests/loop/loop.sh
 . "$TOP/tests/loop/loop.sh"
 fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
 said() { "$@" >log 2>&1 || fail "$*" log; }
@@ -53,6 +54,7 @@ slow=$loop
 samara-import dock "$one" "$two" "$slow" >desk.out 2>desk.err &
 desk=$!
 loop_until says "$slow +working" || fail "the slow disk does not work" desk.out desk.err
+loop_still slow		# from here on it is as slow as a disk can be
 loop_until says "$one +remove .*north.*is whole" || fail "the first disk" desk.out desk.err
 loop_until says "$two +remove .*north.*is whole" || fail "the second disk" desk.out desk.err
 ! says "$slow +remove" || fail "the slow disk was faster" desk.out

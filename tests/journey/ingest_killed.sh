@@ -1,9 +1,11 @@
 #!/bin/sh
-# An ingest that is killed again and again, at moments that come from what it
-# has written, with the two disks of an image in turn: the same commands again
+# An ingest that is killed again and again, at one call after the other of those
+# that leave something, with the two disks of an image in turn: the same commands again
 # end in a whole snapshot, a vault in which nothing is wrong, and every file.
 set -eu
 
+# shellcheck source=tests/journey/at_call.sh
+. "$TOP/tests/journey/at_call.sh"
 here=$TOP/tests/journey
 fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
 
@@ -29,10 +31,7 @@ for d in disk1 disk2; do
 	[ "$(find $d -name '*.pk' | wc -l)" -ge 2 ] || fail "$d has next to nothing of the image" out
 done
 
-# What the vault holds so far, files in the making included.
-traces() { find vault -type f -printf '%s\n' 2>/dev/null | awk '{ n += $1 } END { print n + 0 }'; }
-
-# Two out of three times one disk, then the other, killed at another moment each time; a vault
+# Two out of three times one disk, then the other, killed at another call each time; a vault
 # that has it all too soon is followed by another.
 cp -a vault empty
 kills=0 rounds=0 in1=0 in2=0
@@ -47,14 +46,15 @@ while [ $in1 = 0 ] || [ $in2 = 0 ] || [ $kills -lt 12 ]; do
 	[ $rounds -lt 100 ] || fail "it never ends" ingest.log
 	disk=$([ $((rounds % 3)) = 0 ] && echo 2 || echo 1)
 	[ $in1 = 0 ] || disk=2
-	before=$(traces)
-	samara-import ingest vault disk$disk >ingest.out 2>ingest.log &
-	pid=$!
-	more=$((rounds * 37 % 11 * 1700000 + 1))
-	while kill -0 $pid 2>/dev/null && [ "$(traces)" -lt $((before + more)) ]; do sleep 0.01; done
-	kill -KILL $pid 2>/dev/null || true
-	rc=0
-	wait $pid 2>/dev/null || rc=$?
+	at=$((rounds * 37 % 11))
+	case $((rounds % 4)) in
+	0)	at="renameat2 $((at + 1))" ;;
+	1)	at="pwrite64 $((at * 9 + 1))" ;;
+	2)	at="fsync $((at * 5 + 1))" ;;
+	3)	at="pread64 $((at * 4 + 1))" ;;
+	esac
+	# shellcheck disable=SC2086 # a call and a number
+	killed_at $at samara-import ingest vault disk$disk >ingest.out 2>ingest.log || true
 	case $rc in
 	137)	kills=$((kills + 1)) ;;
 	0)	eval "in$disk=1" ;;

@@ -7,6 +7,8 @@ set -eu
 
 # shellcheck source=tests/loop/loop.sh
 . "$TOP/tests/loop/loop.sh"
+# shellcheck source=tests/journey/at_call.sh
+. "$TOP/tests/journey/at_call.sh"
 why=$(loop_need ext4 xfs btrfs) || { echo "$why"; exit 77; }
 here=$TOP/tests/journey
 fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
@@ -111,11 +113,8 @@ for n in 3 4 5; do
 	loop_format "$loop" "$([ $n = 5 ] && echo btrfs || echo ext4)"
 	loop_mount "$loop" "bay$n"
 done
-samara-seed build --full --spread --to bay3 --to bay4 src --passphrase-file pass >out 2>log &
-pid=$!
-while kill -0 $pid 2>/dev/null && [ -z "$(find bay3 bay4 -name '*.tm' -size +1M)" ]; do sleep 0.02; done
-kill -KILL $pid 2>/dev/null || true
-wait $pid 2>/dev/null || true
+killed_at pwrite64 5 samara-seed build --full --spread --to bay3 --to bay4 src --passphrase-file pass >out 2>log ||
+    fail "it was to be killed and ended with $rc" out log
 run 13 --resume --to bay3 --to bay4
 name=$(samara-seed images --json | python3 -c 'import json, sys
 print([i["image"] for i in map(json.loads, sys.stdin) if i.get("state") == "building"][0])')

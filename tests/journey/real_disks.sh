@@ -4,7 +4,10 @@
 # in which a disk fails while it is written.  Nothing stays mounted afterwards.
 set -eu
 
+# shellcheck source=tests/loop/loop.sh
 . "$TOP/tests/loop/loop.sh"
+# shellcheck source=tests/journey/at_call.sh
+. "$TOP/tests/journey/at_call.sh"
 here=$TOP/tests/journey
 fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
 says() { grep -qF "$1" "$2" || fail "$2 does not say: $1" "$2"; }
@@ -179,20 +182,14 @@ done
 # --- pulled out while it is written; and a run that was killed while it reads
 
 loop_need ext4 slow >why || { echo "without the pulled disk: $(cat why)"; exit 0; }
-loop_slow_attach slow 160M delay-write=2ms
+loop_slow_attach slow 160M
 loop_format "$loop" ext4
 loop_mount "$loop" mnt
-touch before
-build --to mnt src >pulled.out 2>pulled.err &
-pid=$!
-# Packs that are durable stand in the journal of the image.
-pack_came() {
-	find state/images -name journal -newer before -size +3k | grep -q .
-}
-loop_until pack_came || fail "no pack came" pulled.out pulled.err
+# The first packs are durable, the last is not.
+stopped_at pwrite64 8 samara-seed build --full --passphrase-file pass --to mnt src >pulled.out 2>pulled.err ||
+    fail "the build ended before, with $rc" pulled.out pulled.err
 loop_pull slow
-rc=0
-wait $pid || rc=$?
+goes_on
 [ "$rc" != 0 ] || fail "a disk that was pulled out was believed" pulled.out pulled.err
 grep -qE 'S-(1001|1004|1007|1205)' pulled.err || fail "no word of what is wrong" pulled.err
 ! grep -F "you can remove it" pulled.out || fail "a disk that is gone was released"
@@ -213,17 +210,16 @@ says "is not the file system on which disk" copied.err
 loop_unmount copy
 loop_detach "$loop"
 
-loop_slow_attach slow '' delay-read=4ms
+loop_slow_attach slow '' delay-read=1ms
 gives 0 resumed samara-seed build --resume --passphrase-file pass --to "$loop"
 says "sealed: 1 disk" resumed.out
 not_mounted "$loop"
-samara-verify disk "$loop" >killed.out 2>&1 &
-pid=$!
-loop_until is_ours "$loop" || fail "it was not mounted" killed.out
-kill -KILL $pid
-wait $pid 2>/dev/null || true
+# Seen while it lives: once it is dead, any other run on this machine puts in order what it left.
+stopped_at pread64 4 samara-verify disk "$loop" >killed.out 2>&1 || fail "it ended before it was killed, with $rc" killed.out
 left=$(ours "$loop")
-[ -n "$left" ] || fail "the run ended before it was killed" killed.out
+[ -n "$left" ] || fail "it was to be killed when it had mounted it" killed.out
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null || true
 gives 0 after samara-verify disk --quick "$loop"
 not_mounted "$loop"
 for file in "$left" "$left.lock"; do

@@ -1,9 +1,11 @@
 #!/bin/sh
-# A build that is killed at any moment, again and again, while its source
+# A build that is killed at any of its calls, again and again, while its source
 # changes, goes on each time and ends in an image of what is there at the end.
 # One that is asked to stop says how to go on, and keeps what it has read.
 set -eu
 
+# shellcheck source=tests/journey/at_call.sh
+. "$TOP/tests/journey/at_call.sh"
 here=$TOP/tests/journey
 fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
 number() { python3 -c 'import json, sys
@@ -31,11 +33,7 @@ for i in range(12):
 END
 total=$(find src -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')
 
-# --- killed at moments that come from what it has written: 0 bytes, 1 pack, 2 packs, ...
-
-# What the build has done so far: bytes of its journals, and packs on the disk.
-traces() { { find state/images -type f -printf '%s\n'; find disk -name '*.[tp][mk]' -printf '1000000\n'; find disk -type f -printf '1\n'; } 2>/dev/null |
-    awk '{ n += $1 } END { print n + 0 }'; }
+# --- killed at calls that leave something, one further on than the other
 
 kills=0
 rounds=0
@@ -43,16 +41,17 @@ build='samara-seed build --plain-directory --passphrase-file pass --to disk src'
 while :; do
 	rounds=$((rounds + 1))
 	[ "$rounds" -lt 200 ] || fail "it never ends" build.log
-	before=$(traces)
-	$build >build.out 2>build.log &
-	pid=$!
-	# Wait until it has left so many traces, then kill it: a moment further on each time.
-	more=$((rounds * 37 % 11 * 1100000 + rounds * 7919))
-	while kill -0 $pid 2>/dev/null && [ "$(traces)" -lt $((before + more)) ]; do sleep 0.02; done
-	kill -KILL $pid 2>/dev/null || true
-	rc=0
-	wait $pid 2>/dev/null || rc=$?
-	[ "$rc" != 137 ] || kills=$((kills + 1))
+	at=$((rounds * 37 % 11))
+	case $((rounds % 4)) in
+	0)	at="renameat2 $((at * 2 + 1))" ;;
+	1)	at="pwrite64 $((at + 1))" ;;
+	2)	at="fsync $((at * 5 + 1))" ;;
+	3)	at="pread64 $((at * 200 + 1))" ;;
+	esac
+	# shellcheck disable=SC2086 # words
+	if killed_at $at $build >build.out 2>build.log; then
+		kills=$((kills + 1))
+	fi
 	case $rc in
 	137) ;;
 	0) [ "$kills" -lt 15 ] || break
@@ -100,27 +99,21 @@ for i in range(12):
 END
 	# What is younger than two seconds would be read again in any case.
 	while [ -n "$(find src -newerct '3 seconds ago' -print -quit)" ]; do sleep 0.02; done
-	samara-seed build --full --plain-directory --workers 1 --passphrase-file pass --to disk --json src >first.out 2>first.log &
-	pid=$!
 	# Some packs are written, not yet published.
-	while kill -0 $pid 2>/dev/null && [ "$(find disk -name '*.[tp][mk]' | wc -l)" -lt 4 ]; do sleep 0.02; done
-	kill -$signal $pid 2>/dev/null || true
+	stopped_at pwrite64 5 samara-seed build --full --plain-directory --workers 1 --passphrase-file pass --to disk --json src \
+	    >first.out 2>first.log || fail "SIG$signal: it ended before, with $rc" first.out first.log
+	kill -$signal "$pid"
 	begin=$(date +%s)
-	rc=0
-	wait $pid || rc=$?
+	goes_on
 	[ $(($(date +%s) - begin)) -le 10 ] || fail "SIG$signal: it took too long" first.log
-	if [ "$rc" = 0 ]; then
-		echo "SIG$signal came too late on this machine" >&2
-	else
-		[ "$rc" = 130 ] || fail "SIG$signal: exit $rc" first.log
-		next=$(sed -n 's/^ *go on with: //p' first.log)
-		[ "$next" = "samara-seed build --resume --to disk" ] || fail "SIG$signal: the command that goes on" first.log
-		SAMARA_PASSPHRASE_FILE=pass $next --json >second.out 2>second.log || fail "SIG$signal: $next" second.out second.log
-		again=$(number second.out read_bytes)
-		all=$(find src -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')
-		[ "$again" -lt "$all" ] || fail "SIG$signal: $again of $all bytes were read in the second run" second.out
-		echo "SIG$signal: $((again * 100 / all)) % of the source was left to read"
-	fi
+	[ "$rc" = 130 ] || fail "SIG$signal: exit $rc" first.log
+	next=$(sed -n 's/^ *go on with: //p' first.log)
+	[ "$next" = "samara-seed build --resume --to disk" ] || fail "SIG$signal: the command that goes on" first.log
+	SAMARA_PASSPHRASE_FILE=pass $next --json >second.out 2>second.log || fail "SIG$signal: $next" second.out second.log
+	again=$(number second.out read_bytes)
+	all=$(find src -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')
+	[ "$again" -lt "$all" ] || fail "SIG$signal: $again of $all bytes were read in the second run" second.out
+	echo "SIG$signal: $((again * 100 / all)) % of the source was left to read"
 	samara-seed restore "latest:$WORK/src" --from disk --to back >out 2>log || fail "SIG$signal: restore" out log
 	python3 "$here/compare_trees.py" --inside src back >out || fail "SIG$signal: what came back" out
 	rm -r back disk
@@ -129,9 +122,9 @@ done
 # --- a terminal that goes away ends nothing
 
 mkdir disk
-samara-seed build --full --plain-directory --passphrase-file pass --to disk src >out 2>log &
-pid=$!
-while kill -0 $pid 2>/dev/null && [ "$(find disk -name label | wc -l)" -lt 1 ]; do sleep 0.02; done
-kill -HUP $pid 2>/dev/null || true
-wait $pid || fail "SIGHUP ended it" out log
+stopped_at pwrite64 2 samara-seed build --full --plain-directory --passphrase-file pass --to disk src >out 2>log ||
+    fail "it ended before, with $rc" out log
+kill -HUP "$pid"
+goes_on
+[ "$rc" = 0 ] || fail "SIGHUP ended it" out log
 echo "source of $total bytes: kill, stop and hang-up"

@@ -28,6 +28,7 @@ echo 'correct horse battery staple' >pass
 ends 0 samara-seed register db1.crd --offline --passphrase-file pass --kit kit.txt
 mkdir disk src src/d
 for i in 1 2 3 4 5 6 7; do echo "file $i" >src/d/f$i; done
+touch -d '+1 day' src/d/*	# too fresh however long it takes until they are read
 ln -s d/f1 src/link
 
 # --- counts of an image

@@ -6,6 +6,8 @@
 # left, after a kill either.
 set -eu
 
+# shellcheck source=tests/journey/at_call.sh
+. "$TOP/tests/journey/at_call.sh"
 fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
 field() { python3 -c 'import json, sys
 print([json.loads(l) for l in open(sys.argv[1]) if l.startswith("{")][-1][sys.argv[2]])' "$1" "$2"; }
@@ -68,13 +70,13 @@ samara-seed build --json --snapshot btrfs --plain-directory --to disk --passphra
 # --- what is written while it walks is not in it; killed, the next run removes the snapshot
 
 head -c 30000000 /dev/urandom >top/data/long
-samara-seed build --full --read-limit 2M --snapshot btrfs --plain-directory --to disk --passphrase-file pass "$WORK/top/data" >log 2>&1 &
+samara-seed build --full --read-limit 200K --snapshot btrfs --plain-directory --to disk --passphrase-file pass "$WORK/top/data" >log 2>&1 &
 pid=$!
 reads() {
 	ls -d top/data/.samara-* >/dev/null 2>&1 && ls "$SAMARA_STATE"/views/*.json >/dev/null 2>&1 &&
 	    [ "$(samara-seed images --json | grep -c '"building"')" -gt 0 ]
 }
-until reads; do sleep 0.05; done
+until_so $pid reads || fail "it ended before it was killed" log
 kill -KILL $pid
 wait $pid 2>/dev/null || true
 [ -n "$(ls -d top/data/.samara-*)" ] || fail "it was not killed in the middle"

@@ -4,6 +4,8 @@
 # programs around the walk; nothing is left behind, after a kill either.
 set -eu
 
+# shellcheck source=tests/journey/at_call.sh
+. "$TOP/tests/journey/at_call.sh"
 fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
 samara-import create vault --name dc-north >log 2>&1 || fail "create" log
 samara-import credential vault db1 --out db1.crd >log 2>&1 || fail "credential" log
@@ -66,9 +68,10 @@ samara-seed build --resume --to disk --passphrase-file pass >log 2>&1 || fail "r
 
 : >hook.log
 head -c 20000000 /dev/urandom >src/long
-$build --full --read-limit 1M --snapshot hook --hook ./hook "$WORK/src" >log 2>&1 &
+$build --full --read-limit 200K --snapshot hook --hook ./hook "$WORK/src" >log 2>&1 &
 pid=$!
-until [ -s hook.log ] && grep -q take hook.log && ls state/images/*/items.* >/dev/null 2>&1 && [ -e snap/copy ] && [ -e src/later ]; do sleep 0.05; done
+reads() { grep -q take hook.log && ls state/images/*/items.* && [ -e snap/copy ] && [ -e src/later ]; }
+until_so $pid reads || fail "it ended before it was killed" log
 kill -KILL $pid
 wait $pid 2>/dev/null || true
 [ -e snap/copy ] || fail "it was not killed in the middle"

@@ -6,6 +6,8 @@ set -eu
 
 # shellcheck source=tests/loop/loop.sh
 . "$TOP/tests/loop/loop.sh"
+# shellcheck source=tests/journey/at_call.sh
+. "$TOP/tests/journey/at_call.sh"
 why=$(loop_need ext4) || { echo "$why"; exit 77; }
 here=$TOP/tests/journey
 fail() { echo "$1"; shift; for f; do echo "--- $f"; cat "$f"; done; exit 1; }
@@ -92,25 +94,18 @@ whole back
 chmod -R u+w back
 rm -rf back
 
-# --- another order, and a kill in the middle of each disk
+# --- another order, and kills in the middle of each disk: at its first write, at later ones; what was done counts
 
 put 3
 restore 13 back
 away
 for n in 1 2; do
 	put $n
-	samara-seed restore latest --from bay --to back --kit db1.txt --passphrase-file pass >out 2>log &
-	pid=$!
-	was=$(find back -type f | wc -l)
-	while kill -0 $pid 2>/dev/null && [ "$(find back -type f 2>/dev/null | wc -l)" -le $((was + 3)) ]; do sleep 0.01; done
-	kill -KILL $pid 2>/dev/null || true
-	wait $pid 2>/dev/null || true
-	rc=0
-	samara-seed restore latest --from bay --to back --kit db1.txt --passphrase-file pass >out 2>log || rc=$?
-	[ "$rc" = $([ $n = 1 ] && echo 13 || echo 0) ] || [ "$rc$n" = 131 ] || {
-		# The killed run may have been through with this disk already.
-		grep -q 'has given all it has' log || fail "after a kill disk $n ended with $rc" out log
-	}
+	for at in 1 5 11; do
+		killed_at pwrite64 $at samara-seed restore latest --from bay --to back --kit db1.txt --passphrase-file pass >out 2>log ||
+		    fail "disk $n: it was to be killed at write $at, and ended with $rc" out log
+	done
+	restore "$([ $n = 1 ] && echo 13 || echo 0)" back
 	away
 done
 whole back

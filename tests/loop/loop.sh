@@ -12,20 +12,18 @@
 #   loop_shrink DEVICE FILE SIZE	from now on it holds only SIZE, and still says otherwise
 #   loop_slow_attach DIR SIZE WORD...	as loop_attach, a device behind nbdkit: WORDs are its
 #				filters' parameters (delay-read=20ms); its file is DIR/disk.img
+#   loop_still DIR		the device of loop_slow_attach answers nothing any more
 #   loop_pull DIR			the device of loop_slow_attach is gone, as if pulled out
 #   loop_cut DIR		power cut: what was not synced is lost when it is mounted again
 #   loop_end			unmount, detach and end whatever was begun here
 
-# loop_until COMMAND...: until it is true, some 20 s at most
+# loop_until COMMAND...: until it is true; five minutes on, nobody believes in it any more
 loop_until() {
-	loop_left=1000
-	until "$@" >/dev/null 2>&1 || loop_enough; do sleep 0.02; done
+	loop_began=$(date +%s)
+	until "$@" >/dev/null 2>&1 || loop_late; do sleep 0.02; done
 	"$@" >/dev/null 2>&1
 }
-loop_enough() {
-	loop_left=$((loop_left - 1))
-	[ "$loop_left" -le 0 ]
-}
+loop_late() { [ $(($(date +%s) - loop_began)) -ge 300 ]; }
 
 loop_devices=''	# of each device:file
 loop_mounts='' loop_slow=''
@@ -87,14 +85,14 @@ loop_attach() {
 		shift ;;
 	esac
 	# Another may take the same free device at the same moment.
-	for _ in 1 2 3 4 5 6 7 8; do
-		if loop=$(losetup -f --show ${1:+-r} "$loop_file" 2>/dev/null); then
-			loop_devices="$loop:$loop_file $loop_devices"
-			return 0
-		fi
-	done
-	echo "losetup $loop_file failed"
-	return 1
+	loop_left=50
+	until loop=$(losetup -f --show ${1:+-r} "$loop_file" 2>loop.log) || loop_enough; do sleep 0.05; done
+	[ -n "$loop" ] || { cat loop.log; echo "losetup $loop_file failed"; return 1; }
+	loop_devices="$loop:$loop_file $loop_devices"
+}
+loop_enough() {
+	loop_left=$((loop_left - 1))
+	[ "$loop_left" -le 0 ]
 }
 
 loop_format() {
@@ -165,6 +163,10 @@ loop_slow_attach() {
 	loop_until test -f "$loop_dir/file/nbd" || { cat "$loop_dir/nbdfuse.log"; return 1; }
 	loop_attach "$loop_dir/file/nbd"
 	echo "$loop" >"$loop_dir/loop"
+}
+
+loop_still() {
+	kill -STOP "$(cat "$1/nbdkit.pid")"
 }
 
 loop_pull() {
