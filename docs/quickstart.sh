@@ -3,8 +3,9 @@
 #
 # The whole way of samara on your own files: build the three programs, make a
 # vault, write DIR as an encrypted image onto a "disk", check it, damage a copy,
-# write what changed, take both into the vault, and bring everything back on a
-# "new machine" that has the recovery kit and the passphrase and nothing else.
+# write what changed, take both into the vault, bring everything back on a "new
+# machine" that has the recovery kit and the passphrase and nothing else, and go on
+# over the line: the vault is served on a port of this computer, for a moment.
 #
 # Disks, vault and machines are directories in ./samara-demo.  DIR is only read.
 # Without DIR, a tree that every machine has is taken.
@@ -58,6 +59,9 @@ fail() {
 	[ ! -d "$demo/log" ] || echo "everything is still there in $demo (log/ has what each step said)" >&2
 	exit 1
 }
+server=''
+serve_end() { [ -z "$server" ] || kill -TERM "$server" 2>/dev/null || true; }
+trap serve_end EXIT
 trap 'echo; echo "stopped; what there is so far: rm -r $demo" >&2; exit 130' INT TERM
 
 # run STATUSES COMMAND...: run it; its exit status must be one of STATUSES
@@ -163,8 +167,14 @@ vault=$demo/vaults/demo
 
 # ------------------------------------------------------------- the way there
 
+# A port of this computer that nobody listens on.
+port_find() {
+	port=$(($(date +%s) % 20000 + 20000))
+	while cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qi ":$(printf %04x "$port") "; do port=$((port + 1)); done
+}
 start vault
-run 0 samara-import create "$vault" --name demo --key-copy "$demo/vault-key-copy"
+port_find
+run 0 samara-import create "$vault" --name demo --url "https://127.0.0.1:$port" --key-copy "$demo/vault-key-copy"
 run 0 samara-import credential "$vault" laptop --out "$demo/laptop.credential"
 line "\"demo\" created, its key backed up, credential for \"laptop\" (48 h)" "$(took)"
 
@@ -270,6 +280,25 @@ back() {
 back "the vault" --from "$vault"
 chmod -R u+rwX "$demo/restored" && rm -rf "$demo/restored"
 back "the two disks" --from "$demo/disk1" --from "$demo/disk2"
+
+# ---------------------------------------------------------------- and then
+
+start network
+for i in 21 22 23; do
+	echo "Day $i, later: the parcel arrived." >>"$demo/diary/day-$i.txt"
+done
+samara-import serve "$vault" --listen "127.0.0.1:$port" </dev/null >>"$demo/log/serve" 2>&1 &
+server=$!
+run '0 3' machine samara-seed backup
+grep -q 'is at the vault' "$demo/log/network" || fail "the vault has no snapshot from the line"
+sent=$(sed -n 's/.* unchanged, \(.*\) sent.*/\1/p' "$demo/log/network" | tail -n 1)
+mkdir "$demo/again"
+run 0 newcomer samara-seed restore latest --kit "$demo/kit.txt" --to "$demo/again" --from "$vault" "$demo/diary"
+run 0 diff -r "$demo/diary" "$demo/again$demo/diary"
+serve_end
+wait "$server" || fail "the vault's server did not end well (log/serve)"
+server=''
+line "3 files changed, no disk: $sent over the line, and they come back" "$(took)"
 
 step=''
 cat <<END

@@ -17,31 +17,42 @@
 
 /* --- the first image --- */
 
-/* What of this image forbids a backup: 0 nothing, 1 it is not pledged yet, -1 with ${e}. */
-static int
-image_look(struct backup *k, const char *name, uint64_t known, struct err *e)
+/* The images of this machine that count, as far as a backup has to wait for one. */
+struct images {
+	char building[SHORT_LEN + 1], sealed[SHORT_LEN + 1];	/* one of them, or "" */
+};
+
+static void
+image_look(const struct image_state *im, struct images *all)
 {
-	struct image_state *im = image_state_load(k->b->s, name, NULL, NULL, e);
-	const char *word;
+	static const uint8_t none[ID_LEN];
+
+	if (im->cancelled || im->lost || memcmp(im->begin.snapshot_id, none, ID_LEN) == 0)
+		return;
+	memcpy(image_is_unfinished(im) ? all->building : all->sealed, im->begin.short_name, SHORT_LEN + 1);
+}
+
+static int
+images_look(struct backup *k, struct images *all, struct err *e)
+{
+	struct image_state *im;
+	char **names;
+	size_t n;
 	int rc = 0;
 
-	if (im == NULL) {
-		if (e->code != ERR_NOT_FOUND)
-			return -1;
-		err_clear(e);
-		return 0;
+	memset(all, 0, sizeof(*all));
+	if (state_images(k->b->s, &names, &n, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		if ((im = image_state_load(k->b->s, names[i], NULL, NULL, e)) != NULL)
+			image_look(im, all);
+		else if (e->code == ERR_NOT_FOUND)
+			err_clear(e);	/* it was never begun */
+		else
+			rc = -1;
+		image_state_free(im);
 	}
-	word = im->begin.short_name;
-	if (im->cancelled || im->lost || im->answer_bytes != NULL || memcmp(im->begin.snapshot_id, (uint8_t[ID_LEN]){ 0 }, ID_LEN) == 0)
-		rc = 0;
-	else if (image_is_unfinished(im) && known == 0) {
-		rc = err_set(e, ERR_PLEDGED, "image %s, the first of this machine, is being built: what it carries is not sent over the line", word);
-		(void)err_next(e, "finish it: samara-seed build --resume; or give it up: samara-seed cancel %s", word);
-	} else if (!image_is_unfinished(im) && (im->envelope.seq > known || known == 0)) {
-		rc = err_set(e, ERR_PLEDGED, "image %s is sealed, and the vault does not know yet that it is on its way: nothing was sent", word);
-		(void)err_next(e, "tell it: samara-seed ship %s; or give the image up: samara-seed cancel %s", word, word);
-	}
-	image_state_free(im);
+	dir_list_free(names, n);
 	return rc;
 }
 
@@ -49,16 +60,31 @@ int
 backup_rule(struct backup *k, struct err *e)
 {
 	struct line_note known;
-	char **names;
-	size_t n;
-	int rc = 0;
+	struct images all;
 
-	if (line_note_load(k->b->s, k->b->k, &known, e) != 0 || state_images(k->b->s, &names, &n, e) != 0)
+	if (line_note_load(k->b->s, k->b->k, &known, e) != 0 || images_look(k, &all, e) != 0)
 		return -1;
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = image_look(k, names[i], known.head_seq, e);
-	dir_list_free(names, n);
-	return rc;
+	if (known.head_seq != 0 || all.building[0] == '\0' || all.sealed[0] != '\0')
+		return 0;
+	(void)err_set(e, ERR_PLEDGED, "image %s, the first of this machine, is being built: what it carries is not sent over the line",
+	    all.building);
+	return err_next(e, "finish it: samara-seed build --resume; or give it up: samara-seed cancel %s", all.building);
+}
+
+int
+backup_rule_pledged(struct backup *k, struct err *e)
+{
+	struct images all;
+
+	if (k->t.opened.head_seq != 0)
+		return 0;
+	if (images_look(k, &all, e) != 0)
+		return -1;
+	if (all.sealed[0] == '\0')
+		return 0;
+	(void)err_set(e, ERR_PLEDGED, "image %s is sealed, and the vault does not know yet that it is on its way: nothing was sent",
+	    all.sealed);
+	return err_next(e, "tell it: samara-seed ship %s; or give the image up: samara-seed cancel %s", all.sealed, all.sealed);
 }
 
 /* --- how much may be sent --- */

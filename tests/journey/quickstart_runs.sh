@@ -23,7 +23,7 @@ sh "$TOP/docs/quickstart.sh" "$WORK/source" >out 2>&1 || { cat out; exit 1; }
 ls -lRn --time-style=full-iso source >after
 cmp before after
 
-for step in packages build files vault register seed verify damage increment ingest checkup refused restore; do
+for step in packages build files vault register seed verify damage increment ingest checkup refused restore network; do
 	grep -q "^$step " out || { echo "no line for $step:"; cat out; exit 1; }
 done
 [ "$(grep -c '^restore .* \([0-9,]*\) of \1 equal' out)" = 2 ] || { cat out; exit 1; }

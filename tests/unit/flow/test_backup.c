@@ -13,6 +13,7 @@
 #include "common/base/stop.h"
 #include "common/flow/backup.h"
 #include "common/flow/ingest_job.h"
+#include "common/flow/line_note.h"
 #include "common/flow/vault_credential.h"
 #include "flow/build_maker.h"
 #include "flow/line_inside.h"
@@ -334,6 +335,181 @@ without_a_path_it_is_what_it_was(void **state)
 	fails(w, ERR_USAGE);
 }
 
+/* A build onto a disk; what it ended with. */
+static int
+image_build(struct world *w, bool sealed)
+{
+	struct build_maker *b = &w->b;
+
+	(void)snprintf(b->disk, sizeof(b->disk), "%s/disk", b->m.root);
+	assert_int_equal(mkdir(b->disk, 0755), 0);
+	b->disks[0] = b->disk;
+	b->o = w->o.from;
+	b->o.disks = b->disks;
+	b->o.ndisks = 1;
+	b->o.plain_directory = true;
+	b->o.no_key_test = sealed;
+	return build_maker_run(b);
+}
+
+static void
+while_the_first_image_is_built_nothing_is_sent(void **state)
+{
+	struct world *w = *state;
+
+	tree(w);
+	assert_int_equal(image_build(w, false), -1);
+	assert_int_equal(w->b.e.code, ERR_KEY_TEST);
+	fails(w, ERR_PLEDGED);
+	assert_int_equal(err_exit(w->e.code), 16);
+	assert_int_equal(inside.requests, 0);
+}
+
+static void
+before_the_first_image_is_pledged_nothing_is_sent(void **state)
+{
+	struct world *w = *state;
+
+	tree(w);
+	if (image_build(w, true) != 0)
+		fail_msg("%s", w->b.e.msg);
+	fails(w, ERR_PLEDGED);
+	assert_int_equal(inside.packs, 0);
+	assert_non_null(strstr(w->e.next, "samara-seed ship"));
+}
+
+/* --- what the vault loses --- */
+
+/* A chunk of pack ${i} of those that it acknowledged is rotten. */
+static void
+chunk_rots(struct world *w, unsigned i)
+{
+	struct rec_damage d = { .copy = 1, .why = "rotten" };
+
+	memcpy(d.pack_id, inside.ids[i], DIGEST_LEN);
+	d.chunk_ids = (struct fmt_view){ inside.one[i], DIGEST_LEN };
+	assert_int_equal(vault_begin(inside.v, &w->e), 0);
+	assert_int_equal(vault_record(inside.v, REC_DAMAGE_FOUND, &rec_damage_schema, &d, &w->e), 0);
+	assert_int_equal(vault_commit(inside.v, &w->e), 0);
+}
+
+static void
+what_the_vault_lost_of_the_base_is_brought_again(void **state)
+{
+	struct world *w = *state;
+
+	tree(w);
+	done(w);
+	assert_true(inside.packs > 2);
+	chunk_rots(w, 1);
+	count_anew();
+	inside.chunks.n = 0;
+	done(w);
+	assert_true(inside.chunks.n > 1);
+	assert_int_equal(w->r.state, LINE_WHOLE);
+	assert_true(inside.pack_bytes < 2u << 20);
+	count_anew();
+	done(w);
+	assert_true(inside.pack_bytes < LISTING_BYTES);
+}
+
+/* Between the last pack and the commit. */
+static void
+rots_once(void *arg)
+{
+	inside.before_commit = NULL;
+	chunk_rots(arg, 0);
+}
+
+static void
+what_the_vault_loses_before_the_commit_is_read_again(void **state)
+{
+	struct world *w = *state;
+
+	tree(w);
+	inside.before_commit = rots_once;
+	inside.arg = w;
+	done(w);
+	/* The envelope of the first try took a number. */
+	assert_int_equal(w->r.seq, 2);
+	assert_int_equal(w->r.state, LINE_WHOLE);
+}
+
+/* --- the vault's head --- */
+
+/* Another set of the machine commits first: its own whole backup, in between. */
+static void
+other_set_commits(void *arg)
+{
+	struct world *w = arg;
+	struct backup_options o = w->o;
+	struct backup_report r;
+	struct err e;
+
+	inside.before_commit = NULL;
+	err_clear(&e);
+	o.from.set = "other";
+	pthread_mutex_unlock(&inside.lock);
+	if (backup_run(&o, &r, &e) != 0)
+		fail_msg("%s", e.msg);
+	pthread_mutex_lock(&inside.lock);
+}
+
+static void
+another_set_may_be_quicker(void **state)
+{
+	struct world *w = *state;
+
+	tree(w);
+	inside.before_commit = other_set_commits;
+	inside.arg = w;
+	done(w);
+	assert_int_equal(w->r.seq, 1);
+	count_anew();
+	done(w);
+	assert_int_equal(w->r.seq, 3);
+	assert_true(inside.pack_bytes < LISTING_BYTES);
+}
+
+static void
+a_vault_that_shows_less_than_it_acknowledged_gets_nothing(void **state)
+{
+	struct world *w = *state;
+	uint8_t digest[DIGEST_LEN] = { 1 };
+	struct domain_keys *k;
+	struct state *s;
+
+	tree(w);
+	done(w);
+	assert_non_null(s = state_open(w->b.m.state, &w->e));
+	assert_non_null(k = state_keys(s, &w->e));
+	assert_int_equal(line_note_acknowledged(s, k, 7, digest, &w->e), 0);
+	domain_keys_free(k);
+	state_free(s);
+	count_anew();
+	fails(w, ERR_ROLLBACK);
+	assert_int_equal(inside.packs, 0);
+	assert_int_equal(err_exit(w->e.code), 4);
+}
+
+static void
+a_state_that_was_put_back_is_a_fork(void **state)
+{
+	struct world *w = *state;
+	char command[512];
+
+	tree(w);
+	done(w);
+	(void)snprintf(command, sizeof(command), "cp -a %s %s.old", w->b.m.state, w->b.m.state);
+	assert_int_equal(system(command), 0);
+	done(w);
+	(void)snprintf(command, sizeof(command), "rm -rf %s && mv %s.old %s", w->b.m.state, w->b.m.state, w->b.m.state);
+	assert_int_equal(system(command), 0);
+	count_anew();
+	fails(w, ERR_FORK);
+	assert_int_equal(inside.packs, 0);
+}
+
 int
 main(void)
 {
@@ -347,6 +523,13 @@ main(void)
 		T(more_than_is_allowed_is_not_sent),
 		T(two_at_once_are_refused),
 		T(without_a_path_it_is_what_it_was),
+		T(while_the_first_image_is_built_nothing_is_sent),
+		T(before_the_first_image_is_pledged_nothing_is_sent),
+		T(what_the_vault_lost_of_the_base_is_brought_again),
+		T(what_the_vault_loses_before_the_commit_is_read_again),
+		T(another_set_may_be_quicker),
+		T(a_vault_that_shows_less_than_it_acknowledged_gets_nothing),
+		T(a_state_that_was_put_back_is_a_fork),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
