@@ -10,6 +10,7 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
+#include "common/base/space.h"
 #include "common/base/stop.h"
 #include "common/base/text.h"
 #include "common/crypto/hash.h"
@@ -108,15 +109,14 @@ pick_order(const void *a, const void *b)
 static uint64_t
 room(const struct keeping *g)
 {
-	uint64_t avail, need = g->r->all_bytes > g->r->bytes ? g->r->all_bytes - g->r->bytes : 0;
-	struct statfs fs;
+	uint64_t need = g->r->all_bytes > g->r->bytes ? g->r->all_bytes - g->r->bytes : 0;
+	struct space s;
 
-	if (io->fstatfs(g->k->fd, &fs) != 0)
+	if (space_read(g->k->fd, "the target", &s, NULL) != 0)
 		return 0;
-	avail = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
 	if (g->r->all_bytes == 0)
-		return avail / 2;
-	return avail > need ? avail - need : 0;
+		return s.free / 2;
+	return s.free > need ? s.free - need : 0;
 }
 
 /* --- packs --- */

@@ -8,6 +8,7 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
+#include "common/base/space.h"
 #include "common/store/store_dir.h"
 
 #define BLOCK		(4u << 20)	/* streamed content is written in these */
@@ -302,12 +303,11 @@ static int
 dir_room(struct store *s, uint64_t *bytes, struct err *e)
 {
 	struct store_dir *d = (struct store_dir *)s;
-	struct statfs fs;
+	struct space room;
+	int rc = space_read(d->root, d->path, &room, e);
 
-	if (io->fstatfs(d->root, &fs) != 0)
-		return err_errno(e, "ask for the free space of %s", d->path);
-	*bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
-	return 0;
+	*bytes = room.free;
+	return rc;
 }
 
 static void
