@@ -114,6 +114,12 @@ struct build_disk *build_disk_fresh(struct build *b);
 int build_checker_start(struct build_disk *bd, struct err *e);
 /* Wait for all of those; 0, or -1 with the first failure. */
 int build_checkers_join(struct build *b, struct err *e);
+/*
+ * The root's own pack has filled a disk: closing it, reading it back and asking
+ * for another take hours, and nothing that takes the state's lock must wait for
+ * that.  It is let go, and the number is looked at again (build_number.c).
+ */
+void build_number_pause(struct build *b);
 /* Bytes that closing a disk takes which carries this, in a snapshot of ${ids} chunks. */
 uint64_t build_closing_cost(const struct build_disk *bd, uint32_t packs, uint32_t longest, uint64_t index_bytes, uint64_t ids);
 /* Bytes that may still be written on it. */

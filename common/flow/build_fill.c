@@ -9,6 +9,7 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/base/progress.h"
+#include "common/base/space.h"
 #include "common/disk/image_dir.h"
 #include "common/flow/build_run.h"
 #include "common/pack/pack_build.h"
@@ -156,19 +157,19 @@ build_disk_free(const struct build_disk *bd, uint64_t *bytes, struct err *e)
 {
 	uint64_t files = CLOSING_FILES + bd->packs / 5;	/* at most as much parity as there may be */
 	uint64_t keep;
-	struct statfs fs;
+	struct space s;
 
-	if (io->fstatfs(bd->target.fd, &fs) != 0)
-		return err_errno(e, "look at %s", bd->target.path);
-	*bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	if (space_read(bd->target.fd, bd->target.path, &s, e) != 0)
+		return -1;
+	*bytes = s.free;
 	/* btrfs guesses: metadata, of which it keeps two copies, grows out of the same space by whole groups. */
 	if (strcmp(bd->target.fs_type, "btrfs") == 0) {
-		keep = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize / 5;
+		keep = s.total / 5;
 		keep = (keep < BTRFS_GROUPS ? keep : BTRFS_GROUPS) + BTRFS_SLACK;
 		*bytes = *bytes > keep ? *bytes - keep : 0;
 	}
 	/* Without an inode no byte can be written; where they are not counted, none is missing. */
-	if (fs.f_files != 0 && fs.f_ffree < files)
+	if (s.files_counted && s.files_free < files)
 		*bytes = 0;
 	return 0;
 }
@@ -231,6 +232,58 @@ writer_fill(struct sink_disk *d, const struct build_disk *bd, uint32_t next_pack
 	memcpy(d->name, bd->name, sizeof(d->name));
 }
 
+/*
+ * Begun by an earlier run, and not closed.  Packs that a power cut kept out of
+ * the journal are only taken over when a run begins: not where there are such.
+ */
+static bool
+disk_has_room(const struct build *b, const struct build_disk *bd)
+{
+	const struct image_disk *d = image_disk(b->im, bd->number);
+	char name[IMAGE_NAME_MAX];
+	struct stat st;
+
+	if (d == NULL || d->gone || d->statement.disk != 0 || bd->imagefd == -1)
+		return false;
+	for (uint32_t i = 0; i < PACK_SINK_BATCH; i++) {
+		image_name_pack(name, d->next_pack + i);
+		if (io->fstatat(bd->imagefd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+			return false;
+	}
+	return true;
+}
+
+/* Such a one that is at hand and that nobody writes; else one that nothing of this image is on.  NULL if there is none. */
+static struct build_disk *
+disk_next(struct build *b)
+{
+	struct build_disk *found = NULL;
+
+	pthread_mutex_lock(&b->disks.lock);
+	for (unsigned i = 0; i < b->disks.n && found == NULL; i++) {
+		struct build_disk *bd = b->disks.at[i];
+
+		if (bd->number != 0 && !bd->taken && !bd->released && disk_has_room(b, bd))
+			found = bd;
+	}
+	if (found != NULL)
+		found->taken = true;
+	pthread_mutex_unlock(&b->disks.lock);
+	return found != NULL ? found : build_disk_fresh(b);
+}
+
+/* Write on ${next} from now on: it goes on where it stopped, or is begun. */
+static int
+disk_use(struct build *b, struct build_disk *next, struct sink_disk *d, struct err *e)
+{
+	const struct image_disk *begun = next->number != 0 ? image_disk(b->im, next->number) : NULL;
+
+	if (begun == NULL && build_disk_begin(b, next, 0, e) != 0)
+		return -1;
+	writer_fill(d, next, begun != NULL ? begun->next_pack : 0);
+	return 0;
+}
+
 /* On a terminal somebody can put in another disk; ${bd} was released. */
 static struct build_disk *
 disk_ask(struct build *b, const struct build_disk *bd, struct err *e)
@@ -251,7 +304,7 @@ disk_ask(struct build *b, const struct build_disk *bd, struct err *e)
 			say_warn("%s%s%s", why.msg, why.next[0] != 0 ? "; " : "", why.next);
 			continue;
 		}
-		if (next->number == 0) {
+		if (next->number == 0 || disk_has_room(b, next)) {
 			next->taken = true;
 			return next;
 		}
@@ -281,18 +334,13 @@ disk_skip(struct build_disk *bd, struct sink_disk *d, int last, struct err *e)
 	static const char why[] = "there is no room on %s for a single pack and what closing it takes (or no inode: a small disk is "
 	    "formatted without -T largefile4)";
 	struct build *b = bd->b;
-	struct build_disk *next = build_disk_fresh(b);
+	struct build_disk *next = disk_next(b);
 
 	if (next == NULL && last)
 		return build_disk_needed(b, e, why, bd->target.path);
 	say_warn(why, bd->target.path);
 	build_disk_let_go(bd);
-	if (next == NULL)
-		return 1;
-	if (build_disk_begin(b, next, 0, e) != 0)
-		return -1;
-	writer_fill(d, next, 0);
-	return 0;
+	return next == NULL ? 1 : disk_use(b, next, d, e);
 }
 
 /* The disk is full: closed here, read back beside the next one or before it is asked for. */
@@ -304,6 +352,7 @@ disk_full(void *arg, struct sink_disk *d, int last, struct err *e)
 	struct image_state *im;
 	int rc = -1;
 
+	build_number_pause(b);
 	if (d->next_pack == 0)
 		return disk_skip(bd, d, last, e);
 	if ((im = image_state_load(b->s, b->im->name, NULL, NULL, e)) != NULL)
@@ -311,19 +360,14 @@ disk_full(void *arg, struct sink_disk *d, int last, struct err *e)
 	image_state_free(im);
 	if (rc != 0)
 		return -1;
-	next = build_disk_fresh(b);
+	next = disk_next(b);
 	if (next != NULL || !last) {
 		if (build_checker_start(bd, e) != 0)
 			return -1;
 	} else if (check_alone(bd, e) != 0 || (next = disk_ask(b, bd, e)) == NULL) {
 		return -1;
 	}
-	if (next == NULL)
-		return 1;
-	if (build_disk_begin(b, next, 0, e) != 0)
-		return -1;
-	writer_fill(d, next, 0);
-	return 0;
+	return next == NULL ? 1 : disk_use(b, next, d, e);
 }
 
 /* The disks that are open and at hand. */

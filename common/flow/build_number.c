@@ -301,13 +301,89 @@ build_numbered(struct build *b, struct err *e)
 	return rc;
 }
 
+/* --- the state's lock, which no question to a person may hold up --- */
+
+static int
+number_begin(struct build *b, struct err *e)
+{
+	int lock = state_lock(b->s, e);
+
+	pthread_mutex_lock(&b->disks.lock);
+	b->number_lock = lock;
+	b->numbering = lock != -1;
+	pthread_mutex_unlock(&b->disks.lock);
+	return lock == -1 ? -1 : 0;
+}
+
+void
+build_number_pause(struct build *b)
+{
+	pthread_mutex_lock(&b->disks.lock);
+	if (b->numbering && b->number_lock != -1) {
+		(void)io->close(b->number_lock);
+		b->number_lock = -1;
+	}
+	pthread_mutex_unlock(&b->disks.lock);
+}
+
+static bool
+number_held(struct build *b)
+{
+	bool held;
+
+	pthread_mutex_lock(&b->disks.lock);
+	held = b->number_lock != -1;
+	pthread_mutex_unlock(&b->disks.lock);
+	return held;
+}
+
+static void
+number_end(struct build *b)
+{
+	build_number_pause(b);
+	pthread_mutex_lock(&b->disks.lock);
+	b->numbering = false;
+	pthread_mutex_unlock(&b->disks.lock);
+}
+
+/*
+ * A number for the envelope and the root that names it, on a disk; the lock is
+ * held.  Where it was let go meanwhile and another build took the number, the
+ * root is made again: the first one stays on its disk, and nothing names it.
+ */
+static int
+number_root(struct build *b, struct order *o, struct envelope *env, const uint8_t *top, uint8_t levels, uint64_t entries,
+    struct walker *walker, struct err *e)
+{
+	struct envelope now;
+
+	if (number_begin(b, e) != 0)
+		return -1;
+	if (chain_fill(b, env, e) != 0)
+		return -1;
+	for (;;) {
+		if (root_put(b, o, env, top, levels, entries, walker, e) != 0)
+			return -1;
+		if (number_held(b))
+			return 0;
+		if (number_begin(b, e) != 0)
+			return -1;
+		now = *env;
+		if (chain_fill(b, &now, e) != 0)
+			return -1;
+		if (now.seq == env->seq && memcmp(now.previous, env->previous, ID_LEN) == 0)
+			return 0;
+		*env = now;
+	}
+}
+
 int
 build_number(struct build *b, struct order *o, const uint8_t top[DIGEST_LEN], uint8_t levels, uint64_t entries,
     struct walker *walker, struct err *e)
 {
 	const struct journal_begin *g = &b->im->begin;
 	struct envelope env = { .kind = SNAP_FILES, .begin_ns = g->begin_ns, .end_ns = io_now_ns() };
-	int lock, dirfd = -1, rc = -1;
+	int dirfd, rc = -1;
 
 	memcpy(env.snapshot_id, g->snapshot_id, ID_LEN);
 	memcpy(env.machine_id, g->machine_id, ID_LEN);
@@ -315,15 +391,14 @@ build_number(struct build *b, struct order *o, const uint8_t top[DIGEST_LEN], ui
 	memcpy(env.set_name, g->set_name, sizeof(env.set_name));
 	memcpy(env.base, g->base, ID_LEN);
 	memcpy(env.image_id, g->image_id, ID_LEN);
-	if ((lock = state_lock(b->s, e)) == -1)
-		return -1;
-	if ((dirfd = dir_open(b->s->fd, "snaps", e)) != -1 && chain_fill(b, &env, e) == 0 &&
-	    root_put(b, o, &env, top, levels, entries, walker, e) == 0 &&
+	b->number_lock = -1;
+	if ((dirfd = dir_open(b->s->fd, "snaps", e)) != -1 &&
+	    number_root(b, o, &env, top, levels, entries, walker, e) == 0 &&
 	    refs_write(o, dirfd, &env, env.root_id, e) == 0)
 		rc = envelope_put(b, dirfd, &env, e);
 	if (dirfd != -1)
 		io->close(dirfd);
-	io->close(lock);
+	number_end(b);
 	memcpy(b->r->result.root_id, env.root_id, DIGEST_LEN);
 	return rc;
 }

@@ -22,6 +22,8 @@ struct build {
 	struct image_state *im;
 	struct build_disks disks;	/* at hand */
 	struct sink_calls calls;
+	int number_lock;		/* under disks.lock: the state's lock while a number is being taken; -1: let go */
+	bool numbering;
 	struct journal *j;
 	struct seen *seen;
 	struct topup_ids *given;	/* ids that were given up: no chunk of an earlier image counts for them */

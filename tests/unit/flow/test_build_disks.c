@@ -10,6 +10,7 @@
 #include <ftw.h>
 #include <glob.h>
 #include <pthread.h>
+#include <sys/file.h>
 
 #include "common/base/io.h"
 #include "common/base/log.h"
@@ -33,6 +34,7 @@ static struct world {
 	const char *stop_at;		/* name of the file whose opening asks to stop */
 	unsigned opened;		/* files of the source */
 	int spoil;			/* number + 1 of the disk of which a pack is spoilt when it is closed */
+	int full_at_root;		/* the first disk, once the root is kept */
 	char told[DISKS * 2][16];	/* disks that can be removed, in the order of being told */
 	bool proven[DISKS * 2];
 	unsigned ntold;
@@ -62,7 +64,7 @@ world_fstatfs(int fd, struct statfs *fs)
 		if (w.size[i] > 0 && st.st_ino == w.ino[i]) {
 			used = 0;
 			(void)nftw(w.path[i], used_add, 16, FTW_PHYS);
-			fs->f_bsize = 4096;
+			fs->f_bsize = fs->f_frsize = 4096;
 			fs->f_bavail = used < w.size[i] ? (w.size[i] - used) / 4096 : 0;
 		}
 	return rc;
@@ -118,6 +120,10 @@ world_rename(int from, const char *a, int to, const char *b, unsigned flags)
 	struct stat st, mine;
 	glob_t g;
 
+	if (rc == 0 && w.full_at_root && strlen(b) > 5 && strcmp(b + strlen(b) - 5, ".root") == 0) {
+		w.full_at_root = 0;
+		w.size[0] = 1;
+	}
 	if (rc != 0 || w.spoil == 0 || strcmp(b, "stmt") != 0 || fstatat(to, b, &st, 0) != 0)
 		return rc;
 	snprintf(stmt, sizeof(stmt), "%s/samara/*/stmt", w.path[w.spoil - 1]);
@@ -164,7 +170,7 @@ world_start(void)
 		w.size[i] = 0;
 	}
 	w.stop_at = NULL;
-	w.spoil = 0;
+	w.spoil = w.full_at_root = 0;
 	w.b.o.disk_done = told;
 	w.b.o.parity = 0;
 }
@@ -362,6 +368,118 @@ a_build_goes_on_with_fewer_disks_and_asks_for_the_others_at_the_end(void **state
 	assert_true(strstr(w.b.e.next, "--replace") != NULL);
 	built("01", 0);
 	is_whole_from("01");
+	world_end();
+}
+
+/* To "Next disk?": what ${arg} points at, once; then nothing. */
+static int
+disk_put_in(void *arg, const char *full, char *path, size_t size, struct err *e)
+{
+	const char **answer = arg;
+
+	(void)full, (void)e;
+	if (*answer == NULL)
+		return 1;
+	assert_true(strlen(*answer) < size);
+	memcpy(path, *answer, strlen(*answer) + 1);
+	*answer = NULL;
+	return 0;
+}
+
+static int
+disk_put_in_with_nothing_held_up(void *arg, const char *full, char *path, size_t size, struct err *e)
+{
+	char lock[200];
+	int fd;
+
+	snprintf(lock, sizeof(lock), "%s/lock", w.b.m.state);
+	fd = open(lock, O_RDWR | O_CLOEXEC);
+	assert_true(fd != -1);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	close(fd);
+	return disk_put_in(arg, full, path, size, e);
+}
+
+static void
+a_disk_that_the_root_fills_holds_up_nobody_else(void **state)
+{
+	const char *answer;
+
+	(void)state;
+	world_start();
+	many_files();
+	w.full_at_root = 1;
+	answer = w.path[1];
+	w.b.o.disk_ask = disk_put_in_with_nothing_held_up;
+	w.b.o.disk_arg = &answer;
+	built("0", 0);
+	assert_null(answer);
+	assert_int_equal(w.b.r.disks, 2);
+	is_whole_from("01");
+	world_end();
+}
+
+static void
+an_open_disk_of_the_image_is_a_next_disk(void **state)
+{
+	const char *answer;
+
+	(void)state;
+	world_start();
+	many_files();
+	w.stop_at = "f10";
+	built("0", -1);
+	resume();
+	w.size[1] = 24 * MIB;
+	answer = w.path[0];
+	w.b.o.disk_ask = disk_put_in;
+	w.b.o.disk_arg = &answer;
+	built("1", 0);
+	assert_null(answer);
+	assert_int_equal(w.b.r.disks, 2);
+	is_whole_from("01");
+	world_end();
+}
+
+static void
+an_open_disk_at_hand_goes_before_one_that_is_asked_for(void **state)
+{
+	(void)state;
+	world_start();
+	many_files();
+	w.stop_at = "f09";
+	built("0", -1);
+	resume();
+	w.stop_at = "f18";
+	built("1", -1);
+	w.size[0] = 24 * MIB;
+	built("01", 0);
+	assert_int_equal(w.b.r.disks, 2);
+	is_whole_from("01");
+	world_end();
+}
+
+static void
+a_closed_disk_of_the_image_is_no_next_disk(void **state)
+{
+	const char *answer;
+
+	(void)state;
+	world_start();
+	many_files();
+	w.size[0] = w.size[1] = 24 * MIB;
+	built("0", -1);
+	assert_int_equal(w.b.e.code, ERR_DISK_NEEDED);
+	resume();
+	answer = w.path[0];
+	w.b.o.disk_ask = disk_put_in;
+	w.b.o.disk_arg = &answer;
+	built("1", -1);
+	assert_int_equal(w.b.e.code, ERR_DISK_NEEDED);
+	assert_null(answer);
+	w.b.o.disk_ask = NULL;
+	built("2", 0);
+	is_whole_from("012");
 	world_end();
 }
 
@@ -637,6 +755,10 @@ main(void)
 		cmocka_unit_test(with_parity_too),
 		cmocka_unit_test(disks_at_once_are_each_filled),
 		cmocka_unit_test(a_build_goes_on_with_fewer_disks_and_asks_for_the_others_at_the_end),
+		cmocka_unit_test(a_disk_that_the_root_fills_holds_up_nobody_else),
+		cmocka_unit_test(an_open_disk_of_the_image_is_a_next_disk),
+		cmocka_unit_test(an_open_disk_at_hand_goes_before_one_that_is_asked_for),
+		cmocka_unit_test(a_closed_disk_of_the_image_is_no_next_disk),
 		cmocka_unit_test(a_disk_that_was_begun_and_never_written_is_not_asked_for),
 		cmocka_unit_test(a_disk_without_room_for_a_pack_is_left_out),
 		cmocka_unit_test(what_was_not_read_back_is_said_to_be_so),
