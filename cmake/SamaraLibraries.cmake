@@ -34,6 +34,20 @@ if(SAMARA_TESTS)
 	samara_library(cmocka cmocka>=1.1 libcmocka-dev)
 endif()
 
+# Debian's libxxhash is built for SSE2 and has, beside it, entries that choose
+# by the processor; others may not have them.
+if(xxhash_FOUND)
+	include(CheckSymbolExists)
+	set(CMAKE_REQUIRED_LIBRARIES PkgConfig::xxhash)
+	check_symbol_exists(XXH3_64bits_withSeed_dispatch xxh_x86dispatch.h SAMARA_XXHASH_HAS_DISPATCH)
+	unset(CMAKE_REQUIRED_LIBRARIES)
+	if(SAMARA_XXHASH_HAS_DISPATCH)
+		set_property(TARGET PkgConfig::xxhash APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS SAMARA_XXHASH_DISPATCH=1)
+	else()
+		set_property(TARGET PkgConfig::xxhash APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS SAMARA_XXHASH_DISPATCH=0)
+	endif()
+endif()
+
 # BLAKE3: the distribution's library where there is one, else the C and
 # assembly sources that Debian 12 ships in librust-blake3-dev
 # (docs/decisions/0004-blake3-from-sources.md).

@@ -2,6 +2,9 @@
 #include <string.h>
 #include <xxhash.h>
 #include <zstd.h>
+#if SAMARA_XXHASH_DISPATCH
+#include <xxh_x86dispatch.h>	/* the widest instructions that the processor has */
+#endif
 
 #include "common/chunk/codec.h"
 

@@ -13,6 +13,7 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
+#include "common/base/pages.h"
 #include "common/base/progress.h"
 #include "common/base/queue.h"
 #include "common/base/stop.h"
@@ -111,7 +112,7 @@ static void
 pass_work(void *arg)
 {
 	struct pass *p = arg;
-	uint8_t *buf = aligned_alloc(READ_BLOCK, READ_CAP);
+	uint8_t *buf = pages_new(READ_CAP);	/* aligned far beyond READ_BLOCK */
 	struct err e;
 	uint32_t at = 0;
 	size_t len = 0;

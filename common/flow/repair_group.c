@@ -5,12 +5,12 @@
 
 #include "common/base/err.h"
 #include "common/base/io.h"
+#include "common/base/pages.h"
 #include "common/base/stop.h"
 #include "common/chunk/codec.h"
 #include "common/disk/image_file.h"
 #include "common/pack/parity.h"
 
-#define ALIGN	4096u
 #define SHARD	PARITY_SHARD_LEN
 
 enum shard_state { SHARD_GOOD, SHARD_LOST, SHARD_MADE };
@@ -37,7 +37,7 @@ repair_group_new(uint32_t k, uint32_t m, struct err *e)
 	g->k_most = k;
 	g->m_most = m;
 	g->table = malloc(parity_table_len(k, m, PARITY_ROWS_MAX));
-	g->pack = aligned_alloc(ALIGN, PACK_LEN_MAX);
+	g->pack = pages_new(PACK_LEN_MAX);
 	g->state = malloc((size_t)PARITY_ROWS_MAX * (k + m));
 	if (g->table != NULL && g->pack != NULL && g->state != NULL) {
 		if ((g->code = parity_new(k, m, PARITY_ROWS_MAX, SHARD, e)) != NULL)

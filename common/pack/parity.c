@@ -7,11 +7,12 @@
 #include <isa-l/erasure_code.h>
 
 #include "common/base/err.h"
+#include "common/base/pages.h"
 #include "formats/limits.h"
 
 #define TABLE		32u	/* bytes that ISA-L wants for each coefficient */
 #define LOCKS		32u
-#define STEP		(16u << 10)	/* coded at once: source and targets stay in the first two caches */
+#define STEP		(4u << 10)	/* coded at once: source and targets stay in the first cache */
 #define ALIGN		64u
 
 struct parity {
@@ -20,6 +21,7 @@ struct parity {
 	uint8_t matrix[(PARITY_GROUP_MAX + PARITY_PACKS_MAX) * PARITY_GROUP_MAX];
 	uint8_t *tables;		/* k * m * TABLE */
 	uint8_t *shards;		/* m * rows * shard */
+	uint8_t *begun;			/* for each row: its shards are no longer what the memory held */
 	uint8_t *found;			/* m shards */
 	pthread_mutex_t lock[LOCKS];	/* of the rows, in turn */
 	/* The equations that were solved last. */
@@ -33,15 +35,29 @@ shard_at(const struct parity *p, uint32_t i, uint32_t row)
 	return p->shards + ((size_t)i * p->rows + row) * p->shard;
 }
 
-const uint8_t *
-parity_shard(const struct parity *p, uint32_t i, uint32_t row)
+/* Zeros, just before something is added to them: what has no bytes in a row need not touch its memory. */
+static void
+row_begin(struct parity *p, uint32_t row)
 {
+	if (p->begun[row])
+		return;
+	for (uint32_t i = 0; i < p->m; i++)
+		memset(shard_at(p, i, row), 0, p->shard);
+	p->begun[row] = 1;
+}
+
+const uint8_t *
+parity_shard(struct parity *p, uint32_t i, uint32_t row)
+{
+	row_begin(p, row);
 	return shard_at(p, i, row);
 }
 
 const uint8_t *
-parity_shards(const struct parity *p, uint32_t i)
+parity_shards(struct parity *p, uint32_t i)
 {
+	for (uint32_t row = 0; row < p->rows; row++)
+		row_begin(p, row);
 	return shard_at(p, i, 0);
 }
 
@@ -65,9 +81,10 @@ parity_new(uint32_t k, uint32_t m, uint32_t rows, uint32_t shard, struct err *e)
 	for (unsigned i = 0; i < LOCKS; i++)
 		pthread_mutex_init(&p->lock[i], NULL);
 	p->tables = malloc((size_t)k * m * TABLE);
-	p->shards = aligned_alloc(ALIGN, (size_t)m * rows * shard);
+	p->shards = pages_new((size_t)m * rows * shard);
+	p->begun = malloc(rows);
 	p->found = aligned_alloc(ALIGN, (size_t)m * shard);
-	if (p->tables == NULL || p->shards == NULL || p->found == NULL) {
+	if (p->tables == NULL || p->shards == NULL || p->begun == NULL || p->found == NULL) {
 		(void)err_set(e, ERR_MEMORY, "no memory for parity");
 		parity_free(p);
 		return NULL;
@@ -85,6 +102,7 @@ parity_free(struct parity *p)
 		pthread_mutex_destroy(&p->lock[i]);
 	free(p->tables);
 	free(p->shards);
+	free(p->begun);
 	free(p->found);
 	free(p);
 }
@@ -100,7 +118,7 @@ parity_reset(struct parity *p, uint32_t k, uint32_t m, uint32_t rows, struct err
 	p->n = 0;
 	gf_gen_cauchy1_matrix(p->matrix, (int)(k + m), (int)k);
 	ec_init_tables((int)k, (int)m, p->matrix + (size_t)k * k, p->tables);
-	memset(p->shards, 0, (size_t)m * rows * p->shard);
+	memset(p->begun, 0, rows);
 	return 0;
 }
 
@@ -126,6 +144,7 @@ void
 parity_add(struct parity *p, uint32_t i, uint32_t row, const uint8_t *in, uint32_t len)
 {
 	pthread_mutex_lock(&p->lock[row % LOCKS]);
+	row_begin(p, row);
 	for (uint32_t at = 0; at < len; at += STEP)
 		code(p, i, row, in + at, at, len - at < STEP ? len - at : STEP);
 	pthread_mutex_unlock(&p->lock[row % LOCKS]);
@@ -137,6 +156,7 @@ parity_take(struct parity *p, uint32_t i, uint32_t row, const uint8_t *in)
 	uint8_t *out = shard_at(p, i, row);
 
 	pthread_mutex_lock(&p->lock[row % LOCKS]);
+	row_begin(p, row);
 	for (uint32_t b = 0; b < p->shard; b++)
 		out[b] ^= in[b];
 	pthread_mutex_unlock(&p->lock[row % LOCKS]);
@@ -178,6 +198,7 @@ parity_solve(struct parity *p, uint32_t row, const uint32_t *lost, uint32_t n, c
 		return 1;
 	if (equations(p, lost, used, n, e) != 0)
 		return -1;
+	row_begin(p, row);
 	for (uint32_t i = 0; i < n; i++) {
 		in[i] = shard_at(p, used[i], row);
 		out[i] = p->found + (size_t)i * p->shard;

@@ -23,9 +23,11 @@ struct parity;
 /**
  * parity_new(k, m, rows, shard, e):
  * Room for the code of ${k} packs into ${m} of ${rows} shards of ${shard}
- * bytes (a multiple of 64), zero.  NULL with ${e}.  Free with parity_free.
+ * bytes (a multiple of 64), zero; what no pack has bytes in is not touched.
+ * NULL with ${e}.  Free with parity_free.
  */
 struct parity *parity_new(uint32_t k, uint32_t m, uint32_t rows, uint32_t shard, struct err *e);
+/* Drop ${p} and its memory; NULL is allowed. */
 void parity_free(struct parity *p);
 
 /* Begin another group in the same memory; at most the k, m and rows of parity_new.  0, or -1 with ${e}. */
@@ -38,10 +40,10 @@ int parity_reset(struct parity *p, uint32_t k, uint32_t m, uint32_t rows, struct
  */
 void parity_add(struct parity *p, uint32_t i, uint32_t row, const uint8_t *in, uint32_t len);
 
-/* After all packs: shard ${row} of parity pack ${i}. */
-const uint8_t *parity_shard(const struct parity *p, uint32_t i, uint32_t row);
-/* The shards of a parity pack one behind the other (rows of them). */
-const uint8_t *parity_shards(const struct parity *p, uint32_t i);
+/* After all packs: shard ${row} of parity pack ${i}.  It is ${p}'s, until the next reset or free. */
+const uint8_t *parity_shard(struct parity *p, uint32_t i, uint32_t row);
+/* The same for all rows: the shards of parity pack ${i} one behind the other (rows of them). */
+const uint8_t *parity_shards(struct parity *p, uint32_t i);
 
 /* To decode: the stored shard ${row} of parity pack ${i}, after or before the packs were added. */
 void parity_take(struct parity *p, uint32_t i, uint32_t row, const uint8_t *in);

@@ -103,7 +103,8 @@ read_once(struct bench *b, uint8_t percent)
 {
 	struct image_disk d = { .statement = { .disk = 1, .packs = b->n, .parity_percent = percent,
 		.parity_groups = parity_groups(b->n, percent) } };
-	struct read_back r = { .imagefd = b->dir, .s = &b->s, .d = &d, .workers = 2, .packs = b->packs, .n = b->n };
+	const struct read_back_how how = { .workers = 2 };
+	struct read_back r = { .imagefd = b->dir, .s = &b->s, .d = &d, .how = &how, .packs = b->packs, .n = b->n };
 	struct err e;
 
 	err_clear(&e);
