@@ -7,7 +7,9 @@ the figures that they print, and puts them into the table of
 docs/reliability.md, between its two marker lines.  A row whose figure is not
 met fails, and so does the whole; the rows that were not run keep what they say.
 
---check runs nothing: every row is in the table, with a figure that is enough.
+--check runs nothing: every row is in the table as it is here, with a figure that
+is enough, and what the programs replay without being asked for more comes to
+STATES_A_RUN power cuts in all.
 """
 import argparse
 import datetime
@@ -19,6 +21,7 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(TOP, "docs", "reliability.md")
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+STATES_A_RUN = 10000
 HEAD = "| what | at least | more by option | what must hold | last run |\n|---|---:|---|---|---|\n"
 
 
@@ -76,12 +79,18 @@ ROWS = (
         "test_crash_build", states, "states", ("SAMARA_CRASH_STATES", "3000"), "states"),
     Row("crash-ingest", "power cuts during ingest, with repacking, rebuild and creation of a vault", 3600, "`--states 1000000`", SAME,
         "test_crash_ingest", states, "states", ("SAMARA_CRASH_STATES", "1600"), "states"),
-    Row("crash-vault", "the same with whole images, an increment, and power that fails again while it is put right", 2400,
+    Row("crash-vault", "the same with whole images, an increment, and power that fails again while it is put right", 1000,
         "`--states 1000000`", SAME + "; a rebuild of the catalog agrees",
         "test_crash_vault", states, "states", ("SAMARA_CRASH_STATES", "2400"), "states"),
-    Row("fault-build", "calls of a build that fail: EIO, ENOSPC, EMFILE, short", 300, "`--faults 1000000`: each call", WORDS,
+    Row("crash-disks", "power cuts while an image goes over several disks, one bay or all at once, with a top-up and a replaced disk",
+        2000, "`--states 1000000`", SAME + ", also when power fails again on the way",
+        "test_crash_disks", states, "states", ("SAMARA_CRASH_STATES", "2500"), "states"),
+    Row("crash-repair", "power cuts while a repaired copy of a disk is written", 10000, "`--states 1000000`",
+        "what takes itself for a disk is the disk as it was, byte for byte",
+        "test_crash_repair", states, "states", ("SAMARA_CRASH_STATES", "10000"), "states"),
+    Row("fault-build", "calls of a build that fail: EIO, ENOSPC, EROFS, EMFILE, short", 300, "`--faults 1000000`: each call", WORDS,
         "test_fault_build", calls, "calls", ("SAMARA_FAULTS", "60"), "faults"),
-    Row("fault-disks", "calls of builds over two disks that fail", 100, "`--faults 1000000`: each call", WORDS,
+    Row("fault-disks", "calls of builds over two disks, top-ups and replacements that fail", 100, "`--faults 1000000`: each call", WORDS,
         "test_fault_disks", calls, "calls", ("SAMARA_FAULTS", "8"), "faults"),
     Row("fault-ingest", "calls of ingest, receive, repair and rebuild that fail", 100, "`--faults 1000000`: each call", WORDS,
         "test_fault_ingest", calls, "calls", ("SAMARA_FAULTS", "8"), "faults"),
@@ -99,6 +108,9 @@ ROWS = (
         "tests/journey/hostile_disk.sh", figure("hostile"), "disks"),
 )
 
+# Scenes of each program for power cuts.
+SHARES = {"test_crash_build": 2, "test_crash_ingest": 4, "test_crash_vault": 4, "test_crash_disks": 6, "test_crash_repair": 1}
+
 
 def page_read():
     with open(PAGE, encoding="utf-8") as f:
@@ -112,16 +124,43 @@ def page_read():
     return head, last, tail
 
 
-def page_write(head, last, tail):
+def page_text(head, last, tail):
     rows = "".join("| %s | %s | %s | %s | %s |\n" % (r.what, format(r.floor, ","), r.option or "–", r.holds, last.get(r.what, "–"))
                    for r in ROWS)
+    return head + BEGIN + "\n" + HEAD + rows + END + tail
+
+
+def page_write(head, last, tail):
     with open(PAGE, "w", encoding="utf-8") as f:
-        f.write(head + BEGIN + "\n" + HEAD + rows + END + tail)
+        f.write(page_text(head, last, tail))
+
+
+def states_a_run():
+    """Power cuts that the programs replay by themselves in a build without sanitizers."""
+    total = 0
+    for name, parts in SHARES.items():
+        with open(os.path.join(TOP, "tests/crash", name + ".c"), encoding="utf-8") as f:
+            text = f.read()
+        wanted = int(re.search(r"strtoull\(s, NULL, 10\) : SAMARA_SANITIZED \? \d+ : (\d+);", text).group(1))
+        runs = re.findall(r"\(.*\b0, states_wanted\(\)(?: \* (\d+))?(?: / (\d+))?, (?:0|false)\)", text)
+        if len(runs) != parts:
+            print("%s replays %d scenes, and %d are known here" % (name, len(runs), parts))
+        total += sum(wanted * int(times or 1) // int(share or 1) for times, share in runs)
+    return total
 
 
 def check():
     bad = 0
-    _, last, _ = page_read()
+    head, last, tail = page_read()
+    with open(PAGE, encoding="utf-8") as f:
+        if f.read() != page_text(head, last, tail):
+            print("the table is not as this script writes it: run it for one row")
+            bad = 1
+    n = states_a_run()
+    if n < STATES_A_RUN:
+        print("the programs replay %d power cuts, and it must be %d" % (n, STATES_A_RUN))
+        bad = 1
+    print("%d power cuts in each run of the suite" % n)
     for r in ROWS:
         found = re.match(r"([0-9,]+) ", last.get(r.what, ""))
         n = int(found.group(1).replace(",", "")) if found else 0

@@ -22,10 +22,16 @@
 #include "tests/crash/image_reader.h"
 #include "tests/crash/vault_world.h"
 
-#define DISKS	4u	/* with numbers from 1 on */
-#define FULL	"/disk1"
+#define DISKS	5u	/* with numbers from 1 on */
 
 static struct io_ops ops;
+static const char *full = "/disk1";
+
+static bool
+is_topup(enum disks_deed deed)
+{
+	return deed == DISKS_TOPUP || deed == DISKS_TOPUP_TWO;
+}
 
 /* ---- a system that does not sync, with a disk that has room for one pack ---- */
 
@@ -89,10 +95,10 @@ small_fstatfs(int fd, struct statfs *fs)
 	if (fstatfs(fd, fs) != 0)
 		return -1;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	if ((n = readlink(link, path, sizeof(path) - 1)) < (ssize_t)strlen(FULL))
+	if ((n = readlink(link, path, sizeof(path) - 1)) < (ssize_t)strlen(full))
 		return 0;
 	path[n] = '\0';
-	if (strcmp(path + n - strlen(FULL), FULL) == 0 && packs_below(path) > 0)
+	if (strcmp(path + n - strlen(full), full) == 0 && packs_below(path) > 0)
 		fs->f_bavail = fs->f_bfree = 0;
 	return 0;
 }
@@ -244,7 +250,8 @@ disks_world_drop(struct disks_world *w)
 const char *
 disks_deed_name(enum disks_deed deed)
 {
-	static const char *const names[DISKS_DEEDS] = { "two disks", "one bay", "spread", "top-up", "replacement" };
+	static const char *const names[DISKS_DEEDS] = { "two disks", "one bay", "spread", "top-up",
+		"top-up over two disks", "replacement" };
 
 	return names[deed];
 }
@@ -256,7 +263,7 @@ disks_start(const struct disks_world *w, enum disks_deed deed, const char *at)
 
 	if (access(at, F_OK) == 0)
 		scratch_remove(at);
-	world_copy(w->start[deed == DISKS_TOPUP || deed == DISKS_REPLACE], at);
+	world_copy(w->start[is_topup(deed) || deed == DISKS_REPLACE], at);
 	if (deed == DISKS_REPLACE) {
 		disk_path(at, 1, path);
 		scratch_remove(path);
@@ -306,6 +313,7 @@ disks_run(const struct disks_world *w, enum disks_deed deed, const char *at, str
 {
 	struct build_options o = { .resume = false };
 
+	full = deed == DISKS_TOPUP_TWO ? "/disk3" : "/disk1";
 	switch (deed) {
 	case DISKS_ONE_BAY:
 		return full_then_next(w, at, e);
@@ -315,6 +323,9 @@ disks_run(const struct disks_world *w, enum disks_deed deed, const char *at, str
 	case DISKS_TOPUP:
 		o.missing = w->gaps;
 		return build(w, at, &o, 3, 0, e);
+	case DISKS_TOPUP_TWO:
+		o.missing = w->gaps;
+		return build(w, at, &o, 3, 4, e);
 	case DISKS_REPLACE:
 		o.replace = 1;
 		o.image = w->image;
@@ -329,11 +340,16 @@ int
 disks_go_on(const struct disks_world *w, enum disks_deed deed, const char *at, struct err *e)
 {
 	struct build_options o = { .resume = true };
+	unsigned first = is_topup(deed) || deed == DISKS_REPLACE ? 3 : 1;
 	int rc;
 
+	full = deed == DISKS_TOPUP_TWO ? "/disk3" : "/disk1";
 	switch (deed) {
 	case DISKS_TOPUP:
 		rc = build(w, at, &o, 3, 0, e);
+		break;
+	case DISKS_TOPUP_TWO:
+		rc = build(w, at, &o, 3, 4, e);
 		break;
 	case DISKS_REPLACE:
 	case DISKS_SPREAD:
@@ -344,10 +360,24 @@ disks_go_on(const struct disks_world *w, enum disks_deed deed, const char *at, s
 	}
 	/* A disk that was taken for full was closed: another. */
 	if (rc == -1 && e->code == ERR_DISK_NEEDED)
-		rc = build(w, at, &o, deed == DISKS_TOPUP || deed == DISKS_REPLACE ? 3 : 1, 4, e);
+		rc = build(w, at, &o, first, deed == DISKS_TOPUP_TWO ? 5 : 4, e);
 	if (rc == -1 && e->code == ERR_NO_IMAGE)
 		rc = disks_run(w, deed, at, e);
 	return rc;
+}
+
+int
+disks_replace_topup(const struct disks_world *w, const char *at, struct err *e)
+{
+	struct build_options o = { .replace = 1, .resume = true };
+	char name[8], path[160];
+
+	image_name(at, w->image, name);
+	disk_path(at, 3, path);
+	scratch_remove(path);
+	assert_int_equal(mkdir(path, 0755), 0);
+	o.image = name;
+	return build(w, at, &o, 5, 4, e);
 }
 
 /* ---- asking ---- */
@@ -364,7 +394,7 @@ image_done(const struct disks_world *w, enum disks_deed deed, const char *at, ch
 	int done = 0;
 
 	err_clear(&e);
-	image_name(at, deed == DISKS_TOPUP ? w->image : NULL, name);
+	image_name(at, is_topup(deed) ? w->image : NULL, name);
 	(void)snprintf(path, sizeof(path), "%.140s/state", at);
 	if (name[0] == '\0' || (s = state_open(path, &e)) == NULL)
 		return 0;
@@ -398,7 +428,7 @@ disks_good(const struct disks_world *w, enum disks_deed deed, const char *at, st
 		return err_set(e, ERR_DIFFERENT, "%s is not done", disks_deed_name(deed));
 	(void)snprintf(state, sizeof(state), "%.140s/state", at);
 	/* A top-up must stand for all that the image's own disks had. */
-	for (unsigned i = deed == DISKS_TOPUP ? 3 : 1; i <= DISKS; i++) {
+	for (unsigned i = is_topup(deed) ? 3 : 1; i <= DISKS; i++) {
 		char image[192];
 
 		disk_path(at, i, disk[n]);
@@ -408,5 +438,5 @@ disks_good(const struct disks_world *w, enum disks_deed deed, const char *at, st
 			n++;
 		}
 	}
-	return image_compare(state, deed == DISKS_TOPUP ? w->image : name, places, n, w->src, e);
+	return image_compare(state, is_topup(deed) ? w->image : name, places, n, w->src, e);
 }

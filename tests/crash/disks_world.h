@@ -15,6 +15,7 @@ enum disks_deed {
 	DISKS_ONE_BAY,		/* the same, one disk at a time */
 	DISKS_SPREAD,		/* and written at the same time */
 	DISKS_TOPUP,		/* all that the image holds is missing: make it again on a third disk */
+	DISKS_TOPUP_TWO,	/* the same over two disks, the first of which is full after one pack */
 	DISKS_REPLACE,		/* the first disk of a sealed image is gone, a third takes its place */
 	DISKS_DEEDS
 };
@@ -40,6 +41,12 @@ int disks_run(const struct disks_world *w, enum disks_deed deed, const char *at,
 
 /* The same again, or go on, as the state at ${at} asks for: what build_run says. */
 int disks_go_on(const struct disks_world *w, enum disks_deed deed, const char *at, struct err *e);
+
+/*
+ * After DISKS_TOPUP_TWO: its first disk is gone, and the top-up that ${at} has
+ * gets another in its place.  What build_run says.
+ */
+int disks_replace_topup(const struct disks_world *w, const char *at, struct err *e);
 
 /* Whether the state at ${at} says that it is done. */
 int disks_done(const struct disks_world *w, enum disks_deed deed, const char *at);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ states_wanted(void)
 {
 	const char *s = getenv("SAMARA_CRASH_STATES");
 
-	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 40 : 500;
+	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 40 : 1200;
 }
 
 /* Make the state in ${at} that this cut leaves of the tape. */
@@ -131,35 +132,62 @@ static void
 every_power_cut_while_two_disks_are_filled_is_overcome(void **state)
 {
 	(void)state;
-	assert_int_equal(deed_try(DISKS_BOTH, 0, states_wanted() / 5, 0), 0);
+	assert_int_equal(deed_try(DISKS_BOTH, 0, states_wanted() / 6, 0), 0);
 }
 
 static void
 every_power_cut_with_one_bay_is_overcome(void **state)
 {
 	(void)state;
-	assert_int_equal(deed_try(DISKS_ONE_BAY, 0, states_wanted() / 5, 0), 0);
+	assert_int_equal(deed_try(DISKS_ONE_BAY, 0, states_wanted() / 6, 0), 0);
 }
 
 static void
 every_power_cut_while_two_disks_are_written_at_once_is_overcome(void **state)
 {
 	(void)state;
-	assert_int_equal(deed_try(DISKS_SPREAD, 0, states_wanted() / 5, 0), 0);
+	assert_int_equal(deed_try(DISKS_SPREAD, 0, states_wanted() / 6, 0), 0);
 }
 
 static void
 every_power_cut_during_a_top_up_is_overcome(void **state)
 {
 	(void)state;
-	assert_int_equal(deed_try(DISKS_TOPUP, 0, states_wanted() / 5, 0), 0);
+	assert_int_equal(deed_try(DISKS_TOPUP, 0, states_wanted() / 6, 0), 0);
+}
+
+static void
+every_power_cut_during_a_top_up_over_two_disks_is_overcome(void **state)
+{
+	(void)state;
+	assert_int_equal(deed_try(DISKS_TOPUP_TWO, 0, states_wanted() / 6, 0), 0);
+}
+
+static void
+a_lost_disk_of_a_top_up_is_replaced(void **state)
+{
+	char at[96], second[160];
+	struct err e;
+	glob_t g;
+
+	(void)state;
+	err_clear(&e);
+	(void)snprintf(at, sizeof(at), "%s/live", w.m.root);
+	disks_start(&w, DISKS_TOPUP_TWO, at);
+	if (disks_run(&w, DISKS_TOPUP_TWO, at, &e) != 0 || disks_good(&w, DISKS_TOPUP_TWO, at, &e) != 0)
+		fail_msg("%s", e.msg);
+	(void)snprintf(second, sizeof(second), "%s/disk4/samara/*/stmt", at);
+	assert_int_equal(glob(second, 0, NULL, &g), 0);
+	globfree(&g);
+	if (disks_replace_topup(&w, at, &e) != 0 || disks_good(&w, DISKS_TOPUP_TWO, at, &e) != 0)
+		fail_msg("replaced: %s", e.msg);
 }
 
 static void
 every_power_cut_while_a_lost_disk_is_replaced_is_overcome(void **state)
 {
 	(void)state;
-	assert_int_equal(deed_try(DISKS_REPLACE, 0, states_wanted() / 5, 0), 0);
+	assert_int_equal(deed_try(DISKS_REPLACE, 0, states_wanted() / 6, 0), 0);
 }
 
 /* The harness is worth nothing if it does not find what is wrong on purpose. */
@@ -215,6 +243,8 @@ main(void)
 		cmocka_unit_test(every_power_cut_with_one_bay_is_overcome),
 		cmocka_unit_test(every_power_cut_while_two_disks_are_written_at_once_is_overcome),
 		cmocka_unit_test(every_power_cut_during_a_top_up_is_overcome),
+		cmocka_unit_test(every_power_cut_during_a_top_up_over_two_disks_is_overcome),
+		cmocka_unit_test(a_lost_disk_of_a_top_up_is_replaced),
 		cmocka_unit_test(every_power_cut_while_a_lost_disk_is_replaced_is_overcome),
 		cmocka_unit_test(a_missing_sync_of_files_is_caught),
 		cmocka_unit_test(a_missing_sync_of_directories_is_caught),

@@ -3,7 +3,8 @@
  * fail from then on: the build ends with an error in words, or names what it
  * left out, and the same build again ends in an image that is whole.
  *
- * SAMARA_FAULTS in the environment sets how many faults of each kind are tried.
+ * SAMARA_FAULTS in the environment sets how many faults of each kind are tried
+ * (faults.h).
  */
 
 #include <setjmp.h>
@@ -14,17 +15,14 @@
 #include <cmocka.h>
 
 #include <dirent.h>
-#include <errno.h>
 #include <sys/xattr.h>
 
 #include "common/base/io.h"
-#include "common/base/io_fault.h"
 #include "common/base/log.h"
 #include "common/base/secret.h"
 #include "flow/build_maker.h"
+#include "tests/crash/faults.h"
 #include "tests/crash/image_reader.h"
-
-#define PATIENCE	120u	/* seconds for one build: then it hangs */
 
 static struct world {
 	struct build_maker b;
@@ -135,31 +133,19 @@ world_reset(void)
 	w.b.o.ndisks = 1;
 }
 
-static unsigned
-descriptors(void)
+static int
+build(struct err *e)
 {
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
+	int rc = build_maker_run(&w.b);
 
-	while (d != NULL && readdir(d) != NULL)
-		n++;
-	if (d != NULL)
-		closedir(d);
-	return n;
-}
-
-static const char *
-kind_name(enum fault_kind kind)
-{
-	static const char *const names[] = { "open", "read", "write", "fsync", "truncate", "fallocate", "close", "stat", "lock",
-		"rename", "link", "unlink", "mkdir", "list" };
-
-	return names[kind];
+	if (rc == -1)
+		*e = w.b.e;
+	return rc;
 }
 
 /* Go on until there is a sealed image, or none was begun: then from the start. */
 static int
-go_on(const char *what)
+go_on(struct err *e)
 {
 	int rc;
 
@@ -173,135 +159,40 @@ go_on(const char *what)
 		if ((rc = build_maker_run(&w.b)) >= 0)
 			return rc;
 	}
-	if (w.b.e.code != ERR_NO_IMAGE)
-		fail_msg("%s: then --resume: %s", what, w.b.e.msg);
+	if (w.b.e.code != ERR_NO_IMAGE) {
+		*e = w.b.e;
+		return err_during(e, "--resume");
+	}
 	w.b.o.resume = false;
-	if ((rc = build_maker_run(&w.b)) < 0)
-		fail_msg("%s: then from the start: %s", what, w.b.e.msg);
-	return rc;
+	return (rc = build(e)) < 0 ? err_during(e, "from the start") : rc;
 }
 
-/* One fault: false if the build has no such call any more. */
-static bool
-fault_try(const struct fault_plan *plan)
+static int
+after(int rc, const struct err *why, struct err *e)
 {
-	unsigned before;
-	char what[128];
-	int rc;
-
-	world_reset();
-	snprintf(what, sizeof(what), "%s %llu%s fails with %s", kind_name(plan->kind), (unsigned long long)plan->nth,
-	    plan->every ? " and all after it" : "", plan->sys != 0 ? strerror(plan->sys) : "half of it");
-	before = descriptors();
-	(void)alarm(PATIENCE);
-	fault_start(plan);
-	rc = build_maker_run(&w.b);
-	fault_stop();
-	if (fault_hits() == 0) {
-		if (rc != 0)
-			fail_msg("%s, which never happened: %s", what, w.b.e.msg);
-		(void)alarm(0);
-		return false;
-	}
-	if (descriptors() != before)
-		fail_msg("%s: %u descriptors instead of %u", what, descriptors(), before);
-	if (rc == -1 && (w.b.e.code == ERR_NONE || w.b.e.code == ERR_INTERNAL || w.b.e.msg[0] == 0))
-		fail_msg("%s: error %d \"%s\"", what, (int)w.b.e.code, w.b.e.msg);
+	(void)why;
 	if (rc == 3 && w.b.r.result.unreadable == 0)
-		fail_msg("%s: nothing is named that was left out", what);
-	if (rc == -1)
-		rc = go_on(what);
+		return err_set(e, ERR_DIFFERENT, "nothing is named that was left out");
+	if (rc == -1 && (rc = go_on(e)) == -1)
+		return -1;
 	if (rc == 3 || w.b.r.result.warnings > 0) {
 		/* Something was named: the next increment has it. */
 		w.b.o.resume = false;
-		assert_int_equal(build_maker_run(&w.b), 0);
+		if ((rc = build(e)) != 0)
+			return rc == -1 ? err_during(e, "the next") : err_set(e, ERR_DIFFERENT, "the next one ends with %d", rc);
 	}
 	err_clear(&w.b.e);
-	if (image_compare(w.b.m.state, w.b.r.short_name, w.b.disks, w.b.o.ndisks, w.b.src, &w.b.e) != 0)
-		fail_msg("%s: %d warnings; %s", what, (int)w.b.r.result.warnings, w.b.e.msg);
-	(void)alarm(0);
-	return true;
+	return image_compare(w.b.m.state, w.b.r.short_name, w.b.disks, w.b.o.ndisks, w.b.src, e);
 }
 
-static uint64_t
-faults_wanted(void)
-{
-	const char *s = getenv("SAMARA_FAULTS");
-
-	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 8 : 60;
-}
-
-/* So many of the calls of a kind, spread over all; each fifth stays broken. */
-static void
-kind_try(enum fault_kind kind, int sys)
-{
-	struct fault_plan plan = { .kind = kind, .sys = sys };
-	uint64_t calls, wanted = faults_wanted(), tried = 0, step;
-
-	world_reset();
-	fault_start(&plan);
-	assert_int_equal(build_maker_run(&w.b), 0);
-	fault_stop();
-	calls = fault_count();
-	step = calls / wanted + 1;
-	assert_true(calls > 0);
-	for (plan.nth = 1; plan.nth <= calls; plan.nth += step) {
-		plan.every = tried % 5 == 4;
-		if (!fault_try(&plan))
-			break;
-		tried++;
-	}
-	print_message("%s: %llu of %llu calls\n", kind_name(kind), (unsigned long long)tried, (unsigned long long)calls);
-}
-
-#define KIND_TEST(name, kind, sys)	\
-	static void			\
-	name(void **state)		\
-	{				\
-		(void)state;		\
-		kind_try(kind, sys);	\
-	}
-
-KIND_TEST(any_open_may_fail, FAULT_OPEN, EIO)
-KIND_TEST(descriptors_may_run_out, FAULT_OPEN, EMFILE)
-KIND_TEST(any_read_may_fail, FAULT_READ, EIO)
-KIND_TEST(any_read_may_be_short, FAULT_READ, 0)
-KIND_TEST(any_write_may_fail, FAULT_WRITE, EIO)
-KIND_TEST(the_disk_may_be_full_at_any_write, FAULT_WRITE, ENOSPC)
-KIND_TEST(any_write_may_be_short, FAULT_WRITE, 0)
-KIND_TEST(any_sync_may_fail, FAULT_FSYNC, EIO)
-KIND_TEST(any_truncation_may_fail, FAULT_TRUNCATE, EIO)
-KIND_TEST(any_close_may_fail, FAULT_CLOSE, EIO)
-KIND_TEST(any_stat_may_fail, FAULT_STAT, EIO)
-KIND_TEST(any_lock_may_fail, FAULT_LOCK, EIO)
-KIND_TEST(any_rename_may_fail, FAULT_RENAME, EIO)
-KIND_TEST(any_removal_may_fail, FAULT_UNLINK, EIO)
-KIND_TEST(any_mkdir_may_fail, FAULT_MKDIR, ENOSPC)
-KIND_TEST(any_listing_of_a_directory_may_fail, FAULT_LIST, EIO)
+static const struct fault_deed deeds[] = {
+	{ "build", world_reset, build, after },
+};
 
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(any_open_may_fail),
-		cmocka_unit_test(descriptors_may_run_out),
-		cmocka_unit_test(any_read_may_fail),
-		cmocka_unit_test(any_read_may_be_short),
-		cmocka_unit_test(any_write_may_fail),
-		cmocka_unit_test(the_disk_may_be_full_at_any_write),
-		cmocka_unit_test(any_write_may_be_short),
-		cmocka_unit_test(any_sync_may_fail),
-		cmocka_unit_test(any_truncation_may_fail),
-		cmocka_unit_test(any_close_may_fail),
-		cmocka_unit_test(any_stat_may_fail),
-		cmocka_unit_test(any_lock_may_fail),
-		cmocka_unit_test(any_rename_may_fail),
-		cmocka_unit_test(any_removal_may_fail),
-		cmocka_unit_test(any_mkdir_may_fail),
-		cmocka_unit_test(any_listing_of_a_directory_may_fail),
-	};
-
 	secret_init();
 	say_level_set(SAY_QUIET);
-	return cmocka_run_group_tests(tests, world_make, world_drop);
+	return faults_main("build", deeds, 1, SAMARA_SANITIZED ? 8 : 60, world_make, world_drop);
 }

@@ -60,6 +60,7 @@ DEED(both, DISKS_BOTH)
 DEED(bay, DISKS_ONE_BAY)
 DEED(spread, DISKS_SPREAD)
 DEED(topup, DISKS_TOPUP)
+DEED(topup_two, DISKS_TOPUP_TWO)
 DEED(replace, DISKS_REPLACE)
 
 static const struct fault_deed deeds[] = {
@@ -67,6 +68,7 @@ static const struct fault_deed deeds[] = {
 	{ "one bay", bay_before, bay_run, bay_after },
 	{ "spread", spread_before, spread_run, spread_after },
 	{ "top-up", topup_before, topup_run, topup_after },
+	{ "top-up over two disks", topup_two_before, topup_two_run, topup_two_after },
 	{ "replacement", replace_before, replace_run, replace_after },
 };
 
