@@ -34,6 +34,7 @@ struct rd {
 	bool bad;
 };
 
+/* The next ${n} bytes, in place; NULL, and ${r} is bad, where there are not that many. */
 static inline const uint8_t *
 rd_bytes(struct rd *r, size_t n)
 {
@@ -48,24 +49,28 @@ rd_bytes(struct rd *r, size_t n)
 	return at;
 }
 
+/* Little-endian numbers at any address. */
 static inline uint16_t
 le16_get(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
 }
 
+/* As le16_get, 4 bytes. */
 static inline uint32_t
 le32_get(const uint8_t *p)
 {
 	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+/* As le16_get, 8 bytes. */
 static inline uint64_t
 le64_get(const uint8_t *p)
 {
 	return (uint64_t)le32_get(p) | (uint64_t)le32_get(p + 4) << 32;
 }
 
+/* The same, written: 2 bytes. */
 static inline void
 le16_put(uint8_t *p, uint16_t v)
 {
@@ -73,6 +78,7 @@ le16_put(uint8_t *p, uint16_t v)
 	p[1] = (uint8_t)(v >> 8);
 }
 
+/* As le16_put, 4 bytes. */
 static inline void
 le32_put(uint8_t *p, uint32_t v)
 {
@@ -80,6 +86,7 @@ le32_put(uint8_t *p, uint32_t v)
 	le16_put(p + 2, (uint16_t)(v >> 16));
 }
 
+/* As le16_put, 8 bytes. */
 static inline void
 le64_put(uint8_t *p, uint64_t v)
 {
@@ -87,6 +94,7 @@ le64_put(uint8_t *p, uint64_t v)
 	le32_put(p + 4, (uint32_t)(v >> 32));
 }
 
+/* The next number; 0 where ${r} is or becomes bad. */
 static inline uint8_t
 rd_u8(struct rd *r)
 {
@@ -95,6 +103,7 @@ rd_u8(struct rd *r)
 	return p != NULL ? p[0] : 0;
 }
 
+/* As rd_u8, 2 bytes. */
 static inline uint16_t
 rd_u16(struct rd *r)
 {
@@ -103,6 +112,7 @@ rd_u16(struct rd *r)
 	return p != NULL ? le16_get(p) : 0;
 }
 
+/* As rd_u8, 4 bytes. */
 static inline uint32_t
 rd_u32(struct rd *r)
 {
@@ -111,6 +121,7 @@ rd_u32(struct rd *r)
 	return p != NULL ? le32_get(p) : 0;
 }
 
+/* As rd_u8, 8 bytes. */
 static inline uint64_t
 rd_u64(struct rd *r)
 {
@@ -119,6 +130,7 @@ rd_u64(struct rd *r)
 	return p != NULL ? le64_get(p) : 0;
 }
 
+/* As rd_u8, 8 bytes, two's complement. */
 static inline int64_t
 rd_i64(struct rd *r)
 {
@@ -144,6 +156,7 @@ struct wr {
 	bool bad;
 };
 
+/* Room for ${n} bytes, which the caller fills; NULL, and ${w} is bad, where there is none. */
 static inline uint8_t *
 wr_room(struct wr *w, size_t n)
 {
@@ -158,6 +171,7 @@ wr_room(struct wr *w, size_t n)
 	return at;
 }
 
+/* Append ${n} bytes, or nothing: then ${w} is bad. */
 static inline void
 wr_bytes(struct wr *w, const void *in, size_t n)
 {
@@ -168,12 +182,14 @@ wr_bytes(struct wr *w, const void *in, size_t n)
 	memcpy(p, in, n);
 }
 
+/* Append a number, as wr_bytes does. */
 static inline void
 wr_u8(struct wr *w, uint8_t v)
 {
 	wr_bytes(w, &v, 1);
 }
 
+/* As wr_u8, 2 bytes. */
 static inline void
 wr_u16(struct wr *w, uint16_t v)
 {
@@ -183,6 +199,7 @@ wr_u16(struct wr *w, uint16_t v)
 		le16_put(p, v);
 }
 
+/* As wr_u8, 4 bytes. */
 static inline void
 wr_u32(struct wr *w, uint32_t v)
 {
@@ -192,6 +209,7 @@ wr_u32(struct wr *w, uint32_t v)
 		le32_put(p, v);
 }
 
+/* As wr_u8, 8 bytes. */
 static inline void
 wr_u64(struct wr *w, uint64_t v)
 {

@@ -51,6 +51,7 @@ struct journal_options {
 	uint8_t flags;
 	uint64_t reserve;
 };
+/* Any ${len} bytes may be given; ${o} counts only where it says FMT_OK. */
 enum fmt_status journal_options_decode(struct journal_options *o, const uint8_t *in, size_t len);
 void journal_options_encode(const struct journal_options *o, uint8_t out[JOURNAL_OPTIONS_LEN]);
 
@@ -61,6 +62,7 @@ struct journal_counts {
 	uint64_t unreadable;			/* items left out that should be in */
 	uint64_t warnings;			/* of the run that completed the listing */
 };
+/* Any ${len} bytes may be given; ${c} counts only where it says FMT_OK. */
 enum fmt_status journal_counts_decode(struct journal_counts *c, const uint8_t *in, size_t len);
 void journal_counts_encode(const struct journal_counts *c, uint8_t out[JOURNAL_COUNTS_LEN]);
 
@@ -71,6 +73,7 @@ struct journal_record {
 	size_t len;		/* of the whole record */
 };
 
+/* Whether the ${len} untrusted bytes begin as a journal of this version does. */
 enum fmt_status journal_head_decode(const uint8_t *in, size_t len);
 void journal_head_encode(uint8_t out[JOURNAL_HEAD_LEN]);
 /**

@@ -58,8 +58,10 @@ struct extent {
 	uint32_t offset;
 	uint64_t len;
 };
+/* The EXTENT_LEN bytes of an extent, both ways; any bytes are one. */
 void extent_get(const uint8_t in[EXTENT_LEN], struct extent *x);
 void extent_put(uint8_t out[EXTENT_LEN], const struct extent *x);
+/* True for a stretch of zeros that no chunk carries. */
 static inline bool
 extent_is_hole(const struct extent *x)
 {
@@ -121,6 +123,7 @@ struct index_row {
 	uint64_t entries;
 	struct fmt_view path, name;
 };
+/* The head of ${len} untrusted bytes; on FMT_OK ${r} stands at the first of ${n} rows. */
 enum fmt_status node_decode(const uint8_t *in, size_t len, struct rd *r, unsigned *level, uint32_t *n);
 /* The next row at ${r}, names checked; on any status but FMT_OK ${row} is all zero. */
 enum fmt_status index_row_next(struct rd *r, struct index_row *row);
@@ -150,6 +153,7 @@ bool name_is_valid(struct fmt_view name);
 /* True if ${path} is "/" or "/a/b": absolute, no empty, "." or ".." component, no '/' at its end. */
 bool path_is_valid(struct fmt_view path);
 
+/* A view of the ${len} bytes at ${p}, which it does not own. */
 static inline struct fmt_view
 view_of(const void *p, size_t len)
 {

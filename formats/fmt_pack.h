@@ -68,6 +68,7 @@ struct pack_head {
 	uint8_t domain_id[DIGEST_LEN];
 	uint8_t maker[ID_LEN];
 };
+/* Any ${len} bytes may be given; ${h} counts only where it says FMT_OK. */
 enum fmt_status pack_head_decode(struct pack_head *h, const uint8_t *in, size_t len);
 void pack_head_encode(const struct pack_head *h, uint8_t out[PACK_HEAD_LEN]);
 
@@ -121,6 +122,10 @@ struct pack_foot {
 	uint8_t sig[SIGN_LEN];
 	uint64_t xxh;			/* as stored; the caller compares */
 };
+/*
+ * The PACK_FOOT_LEN bytes at ${in}, untrusted; neither checksum nor signature
+ * is checked.  ${f} counts only where it says FMT_OK.
+ */
 enum fmt_status pack_foot_decode(struct pack_foot *f, const uint8_t *in, size_t len);
 void pack_foot_encode(const struct pack_foot *f, uint8_t out[PACK_FOOT_LEN]);
 

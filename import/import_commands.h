@@ -6,6 +6,7 @@
 struct args;
 struct err;
 
+/* Each: 0 or another exit status, or -1 with ${e}. */
 int import_create(struct args *a, struct err *e);
 int import_credential(struct args *a, struct err *e);
 int import_dock(struct args *a, struct err *e);

@@ -17,6 +17,7 @@ struct listing {
 	uint64_t rows;
 };
 
+/* Print the rows of one list and count them in l->rows.  0, or -1 with ${e}. */
 int list_machines(struct listing *l, struct err *e);
 int list_images(struct listing *l, struct err *e);
 /* import_list_parcels.c: images that are on their way, and where. */

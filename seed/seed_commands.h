@@ -10,6 +10,7 @@
 struct args;
 struct err;
 
+/* Each: 0 or another exit status, or -1 with ${e}. */
 int seed_connection(struct args *a, struct err *e);
 int seed_register(struct args *a, struct err *e);
 int seed_plan(struct args *a, struct err *e);

@@ -10,6 +10,7 @@
 struct args;
 struct err;
 
+/* Each: 0 or another exit status, or -1 with ${e}. */
 int verify_disk_cmd(struct args *a, struct err *e);
 int verify_vault_cmd(struct args *a, struct err *e);
 int verify_snapshot_cmd(struct args *a, struct err *e);

@@ -46,6 +46,7 @@ struct progress_copy {
 	int64_t elapsed_ns;
 	int running;		/* 0: no part of the job that counts runs now; all else is of the last one */
 };
+/* Fill ${c} with how far it is now; from any thread, also where no job runs. */
 void progress_copy(struct progress_copy *c);
 
 /* What a line is made of. */

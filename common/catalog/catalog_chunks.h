@@ -87,6 +87,7 @@ struct cat_place {
 	int64_t pack;
 	uint32_t state;
 };
+/* As said above.  0, or -1 with ${e}. */
 int chunks_walk(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *above, struct cat_place *out,
     size_t cap, size_t *n, struct err *e);
 

@@ -28,6 +28,7 @@ int db_step(struct catalog *c, struct statement *s, struct err *e);
 int db_run(struct catalog *c, struct statement *s, struct err *e);
 void db_reset(struct statement *s);
 
+/* Column ${col} of the row at hand as a number; 0 where it is none. */
 int64_t db_i64(struct statement *s, int col);
 /* The value as bytes: ${n} of them at ${out}, zero-filled; a value that is longer is cut. */
 void db_bytes(struct statement *s, int col, void *out, size_t n);

@@ -75,6 +75,7 @@ struct run_stream {
 	struct run_source src[RUNS_MOST];
 	size_t n;
 };
+/* As said above; open is 0, or -1 with ${e}.  The runs must live as long as the stream. */
 int run_stream_open(struct catalog *c, struct run_stream *st, const struct run *run, size_t n, int64_t domain,
     const uint8_t *id, size_t len, struct err *e);
 int run_stream_next(struct catalog *c, struct run_stream *st, struct run_row *row, struct err *e);

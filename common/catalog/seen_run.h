@@ -23,6 +23,7 @@ void seen_run_free(struct seen_run *r);
 /* Add ${n} sorted keys, all above those before.  0, or -1 with ${e} (ERR_NO_SPACE: the disk is full). */
 int seen_run_add(struct seen_run *r, const struct seen_key *keys, size_t n, struct err *e);
 
+/* Keys in it; bytes of memory that it takes beside its file. */
 uint64_t seen_run_count(const struct seen_run *r);
 size_t seen_run_memory(const struct seen_run *r);
 

@@ -26,6 +26,7 @@ struct seen_table {
 /* The key of an id.  All zeros would mean a free place; it counts as 0…01, as likely to hurt as any two ids with equal keys. */
 struct seen_key seen_key_of(const uint8_t *id);
 
+/* Less than, equal to or greater than 0, in the order of the ids. */
 static inline int
 seen_key_compare(struct seen_key a, struct seen_key b)
 {

@@ -26,6 +26,7 @@ void cutter_free(struct cutter *c);
  */
 size_t cutter_next(const struct cutter *c, const uint8_t *in, size_t len, int at_end);
 
+/* Bytes of the smallest chunk but the last, the average and the largest. */
 uint32_t cutter_min(const struct cutter *c);
 uint32_t cutter_avg(const struct cutter *c);
 uint32_t cutter_max(const struct cutter *c);

@@ -13,6 +13,7 @@ struct hash {
 	_Alignas(16) uint8_t state[1920];
 };
 
+/* Begin, without a key or with one, and add ${len} bytes of ${in}.  They cannot fail. */
 void hash_init(struct hash *h);
 void hash_init_keyed(struct hash *h, const uint8_t key[KEY_LEN]);
 void hash_update(struct hash *h, const void *in, size_t len);

@@ -18,6 +18,7 @@ struct err;
 #define IMAGE_README	"samara/README.txt"
 #define IMAGE_NAME_MAX	32
 
+/* Names below the image's directory, as a string into ${out}.  ${copy}: 0, or 1 for what stands twice. */
 void image_name_pack(char out[IMAGE_NAME_MAX], uint32_t number);		/* packs/0000/00000000.pk */
 void image_name_pack_dir(char out[IMAGE_NAME_MAX], uint32_t number);		/* packs/0000 */
 void image_name_parity(char out[IMAGE_NAME_MAX], uint32_t number);		/* parity/0000/00000000.pp */

@@ -53,8 +53,10 @@ struct xattr_rows;
 struct slab {
 	struct slab_block *blocks;
 };
+/* ${n} bytes; a copy of what a view points at; and all of it given back.  No part is given back alone. */
 void *slab_get(struct slab *s, size_t n);		/* NULL without memory; 8-byte aligned */
 bool slab_view(struct slab *s, struct fmt_view *v);	/* copy what ${v} points at; false without memory */
+/* Give back everything that came from ${s}, which can be used again. */
 void slab_free(struct slab *s);
 
 /* Many small files in one chunk. */
@@ -226,6 +228,7 @@ int engine_news(struct engine *g, const struct piece *p, struct err *e);
 bool entry_is_unchanged(const struct build_source *s, const struct walker *walker, const struct entry *live,
     const struct entry *base, const struct base_place *place);
 
+/* What the threads run until there is nothing more or one has failed; ${arg} is the engine, which keeps the error. */
 void engine_walk(void *arg);	/* build_walk.c: the walker's thread */
 void engine_work(void *arg);	/* build_work.c: a worker */
 
@@ -251,6 +254,7 @@ stretch_taken(struct engine *g, struct big_file *b)
 	pthread_cond_signal(&g->work);
 }
 
+/* Read and store a unit of small files, a stretch of a big one, a bundle.  0, or -1 with ${e}: the build cannot go on. */
 int work_small(struct worker *w, struct unit *u, struct err *e);
 int work_big(struct worker *w, struct unit *u, struct err *e);
 int work_bundle(struct worker *w, struct bundle *b, struct err *e);
@@ -263,6 +267,7 @@ int work_bundle(struct worker *w, struct bundle *b, struct err *e);
 int store_chunks(struct worker *w, unsigned kind, const uint8_t *data, const uint32_t *lens, uint32_t n, uint8_t *ids,
     uint64_t *seq, struct err *e);
 
+/* Drop a unit and what it holds; none of it is needed any more. */
 void unit_free(struct unit *u);
 
 #endif

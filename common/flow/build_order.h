@@ -39,6 +39,7 @@ struct order {
 	uint8_t *memo_buf;
 };
 
+/* The parts of ${o} that write the listing.  0, or -1 with ${e}; release them either way. */
 int out_init(struct order *o, struct engine *g, int tmpfd, struct err *e);
 void out_release(struct order *o);
 

@@ -64,6 +64,7 @@ struct dock_result {
  */
 int dock_run(const struct dock_options *o, struct dock_result *r, struct err *e);
 
+/* The state in a word, for a table. */
 const char *bay_state_text(enum bay_state s);
 
 #endif

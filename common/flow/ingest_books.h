@@ -10,6 +10,10 @@
 
 struct books;
 
+/*
+ * For the ingest ${g}, which must live longer; NULL with ${e}.  Free with
+ * books_free (NULL is allowed), at the end or not.
+ */
 struct books *books_new(struct ingest *g, struct err *e);
 void books_free(struct books *b);
 

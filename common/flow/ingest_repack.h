@@ -7,6 +7,10 @@
 
 struct repack;
 
+/*
+ * For the ingest ${g}, which must live longer; NULL with ${e}.  Free with
+ * repack_free (NULL is allowed): what was gathered is dropped.
+ */
 struct repack *repack_new(struct ingest *g, struct err *e);
 void repack_free(struct repack *r);
 

@@ -33,6 +33,7 @@ struct pack_slot {
 	struct err err;
 };
 
+/* Memory for one pack; NULL with ${e}.  Free with pack_slot_free (NULL is allowed). */
 struct pack_slot *pack_slot_new(struct err *e);
 void pack_slot_free(struct pack_slot *s);
 

@@ -78,6 +78,7 @@ struct pack_sink_options {
 /* Bytes of memory that a sink for ${ndisks} disks, or as many uploads, takes. */
 size_t pack_sink_memory(unsigned ndisks);
 
+/* A sink with its threads; what ${o} points at must live longer.  NULL with ${e}. */
 struct pack_sink *pack_sink_new(const struct pack_sink_options *o, struct err *e);
 
 /**

@@ -43,6 +43,7 @@ struct id_stream {
 	uint8_t id[DIGEST_LEN];
 	int have;
 };
+/* Begin with what ${s}, borrowed, holds.  0, or -1 with ${e}. */
 int id_stream_start(struct id_stream *h, struct id_sorter *s, struct err *e);
 /* 1 if ${id} is in the stream, 0 if not, -1; asked in rising order. */
 int id_stream_has(struct id_stream *h, const uint8_t id[DIGEST_LEN], struct err *e);

@@ -37,6 +37,7 @@ int refs_reader_next(struct refs_reader *r, uint8_t id[DIGEST_LEN], struct err *
 /* After the end: the digest of the same list without the envelope's root chunk; 1 if the root stood in it. */
 int refs_reader_without_root(struct refs_reader *r, uint8_t digest[DIGEST_LEN]);
 
+/* Drop ${r}, at the end or before it.  NULL is allowed. */
 void refs_reader_free(struct refs_reader *r);
 
 #endif

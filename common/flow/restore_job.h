@@ -90,6 +90,7 @@ struct restorer {
 	struct buf xattrs;
 	struct gather gather;
 };
+/* Make ${w} ready for the job ${j}: 0, or -1 with ${e}.  Release it either way. */
 int restorer_init(struct restorer *w, struct restore_job *j, struct err *e);
 void restorer_release(struct restorer *w);
 /* Threads run this until the queue is closed and empty; ${arg} is the job. */

@@ -58,6 +58,7 @@ int source_index(struct source *s, struct err *e);
 /* The line's container among them, or NULL. */
 struct container *source_line(const struct source *s);
 
+/* How many disks and vaults were added, one of them, and the keys; all of them are ${s}'s. */
 size_t source_containers(const struct source *s);
 struct container *source_container(const struct source *s, size_t i);
 const struct domain_keys *source_keys(const struct source *s);

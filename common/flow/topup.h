@@ -20,6 +20,7 @@ struct err;
 struct topup_ids;
 #define TOPUP_IDS_MAX	((size_t)8 << 20)
 
+/* An empty set.  Free with topup_ids_free (NULL is allowed). */
 struct topup_ids *topup_ids_new(void);		/* NULL without memory */
 void topup_ids_free(struct topup_ids *t);
 /* Add an id, each once, in rising order.  0, or -1 with ${e}: ERR_RULE past TOPUP_IDS_MAX, ERR_INTERNAL out of order. */

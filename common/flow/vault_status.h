@@ -32,6 +32,7 @@ struct vault_status {
  */
 int vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg, struct err *e);
 
+/* A state as it stands in the catalog, in a word for a person. */
 const char *image_state_text(unsigned state);
 const char *disk_state_text(unsigned state);
 const char *snapshot_state_text(unsigned state);

@@ -107,6 +107,7 @@ struct net_server_numbers {
 	uint64_t connections, requests, refused, bytes_in, bytes_out;
 	unsigned open;
 };
+/* What it has done since it was started, and the connections open now. */
 void net_server_numbers(struct net_server *s, struct net_server_numbers *n);
 
 #endif

@@ -80,6 +80,7 @@ int request_body(struct serving_request *q, const void *bytes, size_t len);
 /* The body is all there: q->r.body and so on are filled.  0, or 1 with ${out} filled. */
 int request_whole(struct serving_request *q, struct net_reply *out);
 
+/* Drop a request and its body.  NULL is allowed. */
 void request_free(struct serving_request *q);
 
 /* An answer that the server makes itself. */
@@ -88,6 +89,7 @@ void reply_problem(struct net_reply *out, unsigned status, const char *title);
 /* Send ${out}, which is taken over.  As MHD_queue_response: MHD_YES or MHD_NO. */
 int reply_send(struct serving_request *q, struct MHD_Connection *connection, struct net_reply *out);
 
+/* Give up an answer that was not sent, and what it holds. */
 void reply_drop(struct net_reply *out);
 
 #endif

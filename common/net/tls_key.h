@@ -26,6 +26,7 @@ int tls_key_make(struct buf *out, struct err *e);
 struct tls_key *tls_key_open(const uint8_t *pem, size_t len, const char *name, struct err *e);
 void tls_key_free(struct tls_key *k);
 
+/* The pin of the key (SHA-256 of its SubjectPublicKeyInfo, RFC 7469), and the name it was opened for. */
 void tls_key_pin(const struct tls_key *k, uint8_t pin[32]);
 const char *tls_key_name(const struct tls_key *k);
 /* Certificate and key as PEM, zero-terminated; they live as long as ${k}. */

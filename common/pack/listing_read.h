@@ -21,6 +21,7 @@ typedef int (*chunk_seen_fn)(void *arg, const uint8_t id[DIGEST_LEN], unsigned k
 
 struct listing_reader;
 
+/* The listing whose top chunk is ${top}, with ${levels} of index chunks above its leaves.  NULL without memory. */
 struct listing_reader *listing_reader_new(const uint8_t top[DIGEST_LEN], uint8_t levels, chunk_get_fn get, void *arg,
     chunk_seen_fn seen, void *seen_arg);
 /**

@@ -25,6 +25,7 @@
 
 #define VAULT_NAME_MAX	128	/* bytes that any of these needs, with its zero */
 
+/* The names of the table above, each as a string into ${out}. */
 void vault_name_desc(char out[VAULT_NAME_MAX], uint32_t generation);
 void vault_name_record(char out[VAULT_NAME_MAX], uint64_t number);
 void vault_name_pack(char out[VAULT_NAME_MAX], const uint8_t id[DIGEST_LEN], uint32_t copy);

@@ -28,6 +28,7 @@ struct note {
 	uint64_t before, after;	/* the places on both sides of it */
 };
 
+/* Begin without a note; a file in ${dirfd}, borrowed, is made when there are many.  release: also after a failure. */
 void notes_init(struct notes *s, int dirfd);
 void notes_release(struct notes *s);
 

@@ -25,6 +25,7 @@ struct block {
 	size_t n, names_cap;
 };
 
+/* Give its memory back; it is empty then.  One that is all zero is empty, too. */
 void block_release(struct block *b);
 
 /* Forget the names; keep the memory unless it is much. */
@@ -46,12 +47,14 @@ int block_read(struct block *b, int fd);
 /* Sort bytewise by name. */
 void block_sort(struct block *b);
 
+/* Name ${i}, zero-terminated, until the next block_add. */
 static inline const char *
 block_text(const struct block *b, size_t i)
 {
 	return (const char *)b->arena + b->name[i].at + 2;
 }
 
+/* Its length in bytes. */
 static inline size_t
 block_text_len(const struct block *b, size_t i)
 {
@@ -76,6 +79,7 @@ struct window {
 	size_t from, to;	/* names that stand in it */
 };
 
+/* Room for a window: 0, or -1 with errno.  release: also after that. */
 int window_init(struct window *w);
 void window_release(struct window *w);
 

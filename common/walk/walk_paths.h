@@ -45,6 +45,7 @@ enum path_claim {
 	CLAIM_ABOVE,	/* a PATH lies below it */
 	CLAIM_EXACT	/* it is a PATH itself */
 };
+/* ${dir_len}: length of the directory's name, as path_list_below had it. */
 enum path_claim path_list_claim(const struct path_list *l, struct path_range r, size_t dir_len,
     const char *name, size_t len);
 

@@ -71,6 +71,7 @@ const char *stack_next(struct frame *f, size_t *len, uint8_t *mark);
  */
 int stack_pop(struct walk_stack *s);
 
+/* The deepest directory; NULL when all were left. */
 static inline struct frame *
 stack_top(const struct walk_stack *s)
 {
