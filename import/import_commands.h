@@ -33,5 +33,12 @@ int import_machine(struct args *a, struct err *e);
 int import_serve(struct args *a, struct err *e);
 int import_url(struct args *a, struct err *e);
 int import_handoff(struct args *a, struct err *e);
+int import_prune(struct args *a, struct err *e);
+int import_gc(struct args *a, struct err *e);
+/* import_retain.c */
+int import_delete(struct args *a, struct err *e);
+int import_undelete(struct args *a, struct err *e);
+int import_protect(struct args *a, struct err *e);
+int import_unprotect(struct args *a, struct err *e);
 
 #endif

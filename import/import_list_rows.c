@@ -7,6 +7,7 @@
 #include "common/base/text.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
+#include "common/flow/retain.h"
 #include "common/flow/vault_machine.h"
 #include "common/flow/vault_status.h"
 #include "import/import_list.h"
@@ -199,6 +200,22 @@ list_disks(struct listing *l, struct err *e)
 	return l->expected ? 0 : catalog_each(l->v->catalog, &cat_refusals, 0, NULL, refusal_row, l, e);
 }
 
+/* What was decided about it, for the end of its line. */
+static const char *
+fate_text(const struct vault *v, const struct cat_snapshot *s, char fate[64])
+{
+	char left[HUMAN_MAX];
+
+	fate[0] = '\0';
+	if (s->deleted != 0 && s->is_protected)
+		(void)snprintf(fate, 64, "  deleted, protected");
+	else if (s->deleted != 0)
+		(void)snprintf(fate, 64, "  deleted, to be undeleted for %s", human_duration(left, retain_left(v, s) * SECOND));
+	else if (s->is_protected)
+		(void)snprintf(fate, 64, "  protected");
+	return fate;
+}
+
 /* "pending on RM4K": what a snapshot waits for. */
 static int
 snapshot_words(struct listing *l, const struct cat_snapshot *s, struct cat_image *i, char words[32], struct err *e)
@@ -221,7 +238,7 @@ snapshot_words(struct listing *l, const struct cat_snapshot *s, struct cat_image
 static int
 snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat_machine *m, struct err *e)
 {
-	char words[32];
+	char words[32], fate[64];
 	struct cat_image on;
 	char name[SAFE], set[SAFE], begin[HUMAN_MAX], id[HUMAN_MAX], chunks[HUMAN_MAX];
 	struct out *j;
@@ -232,9 +249,9 @@ snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat
 	if (l->rows++ == 0)
 		out_text("%-8s  %-18s  %6s  %-17s  %-12s  %-15s  %12s  missing\n", "snapshot", "machine", "number", "of", "set",
 		    "state", "chunks");
-	out_text("%-8s  %-18s  %6lld  %-17s  %-12s  %-15s  %12s  %lld\n", human_id(id, s->id), safe(name, m->name),
+	out_text("%-8s  %-18s  %6lld  %-17s  %-12s  %-15s  %12s  %lld%s\n", human_id(id, s->id), safe(name, m->name),
 	    (long long)s->seq, human_date(begin, s->begin_ns / SECOND), safe(set, s->set_name), words,
-	    human_count(chunks, (uint64_t)s->refs_count), (long long)s->missing);
+	    human_count(chunks, (uint64_t)s->refs_count), (long long)s->missing, fate_text(l->v, s, fate));
 	out_bytes(j, "snapshot_id", s->id, ID_LEN);
 	out_bytes(j, "machine_id", s->machine_id, ID_LEN);
 	out_name(j, "machine", m->name, strlen(m->name));
@@ -251,6 +268,12 @@ snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat
 	out_i64(j, "given_up", s->given_up);
 	if (on.short_name[0] != '\0')
 		out_str(j, "pending_on", on.short_name);
+	out_bool(j, "deleted", s->deleted != 0);
+	if (s->deleted != 0) {
+		out_i64(j, "deleted_time", s->deleted_time / SECOND);
+		out_i64(j, "undelete_left", retain_left(l->v, s));
+	}
+	out_bool(j, "protected", s->is_protected != 0);
 	out_emit(j);
 	return 0;
 }

@@ -30,7 +30,7 @@ print_attention(void *arg, const struct attention *a)
 static void
 print_summary(const struct vault *v, const struct vault_status *s)
 {
-	char bytes[HUMAN_MAX], room[HUMAN_MAX];
+	char bytes[HUMAN_MAX], room[HUMAN_MAX], when[HUMAN_MAX];
 	const char *word = !s->active ? "Not active" : s->attention > 0 ? "Active, attention" : "Active";
 	struct out *j = out_object("summary");
 
@@ -41,6 +41,12 @@ print_summary(const struct vault *v, const struct vault_status *s)
 	    (unsigned long long)s->pending, (unsigned long long)s->gap, s->unknown > 0 ? ", others being looked at" : "");
 	out_text("holds       %s in %llu packs; %s free\n", human_size(bytes, s->bytes), (unsigned long long)s->packs,
 	    human_size(room, s->room));
+	if (s->deleted > 0 || s->is_protected > 0)
+		out_text("deleted     %llu snapshots, to be undeleted for 14 days; protected %llu\n", (unsigned long long)s->deleted,
+		    (unsigned long long)s->is_protected);
+	if (s->collected != 0)
+		out_text("collected   last %s; %s in %llu packs so far\n", human_date(when, s->collected / 1000000000),
+		    human_size(bytes, s->collected_bytes), (unsigned long long)s->collected_packs);
 	out_str(j, "vault", v->desc.name);
 	out_bytes(j, "vault_id", v->desc.vault_id, ID_LEN);
 	out_bool(j, "active", s->active);
@@ -55,6 +61,13 @@ print_summary(const struct vault *v, const struct vault_status *s)
 	out_u64(j, "packs", s->packs);
 	out_u64(j, "bytes", s->bytes);
 	out_u64(j, "room", s->room);
+	out_u64(j, "snapshots_deleted", s->deleted);
+	out_u64(j, "snapshots_protected", s->is_protected);
+	out_u64(j, "sessions", s->sessions);
+	out_u64(j, "collections", s->collections);
+	out_i64(j, "collected", s->collected / 1000000000);
+	out_u64(j, "collected_packs", s->collected_packs);
+	out_u64(j, "collected_bytes", s->collected_bytes);
 	out_u64(j, "records", s->records);
 	out_u64(j, "key_copies", (uint64_t)s->key_copies);
 	out_emit(j);
