@@ -278,8 +278,12 @@ machine_end(void *arg, const void *row, struct err *e)
 {
 	const struct cat_machine *m = row;
 	struct ending *g = arg;
+	uint64_t n;
 	int rc = 0;
 
+	/* All that a machine had goes with it; where that was not written down yet it is now. */
+	if (m->state == MACHINE_DELETED && !g->c->o->dry_run && retain_machine(g->c->v, m->id, "its machine was deleted", &n, e) != 0)
+		return -1;
 	if (kin_read(g, m->id, e) != 0 || (g->store = container_vault(g->c->v->path, m->id, e)) == NULL)
 		return -1;
 	for (size_t i = g->n; i-- > 0 && rc == 0;) {

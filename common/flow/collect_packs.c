@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
 #include "common/catalog/catalog.h"
@@ -336,8 +338,8 @@ rollback:
 	return rc;
 }
 
-int
-packs_delete(struct collect *c, struct err *e)
+static int
+announced_delete(struct collect *c, struct err *e)
 {
 	struct going g[TOGETHER];
 	size_t n = 0;
@@ -367,6 +369,28 @@ packs_delete(struct collect *c, struct err *e)
 	if (rc == 0 && (rc = group_drop(c, g, n, e)) == 0)
 		rc = packs_finish(c, e);
 	going_release(g, n);
+	return rc;
+}
+
+int
+packs_delete(struct collect *c, struct err *e)
+{
+	struct err mine;
+	int lock, rc;
+
+	/* Whoever reads packs for long (a verification, a restore out of the directory) is waited for. */
+	err_clear(&mine);
+	if ((lock = lock_take(c->v->local, "readers.lock", 0, &mine)) == -1) {
+		if (mine.code == ERR_BUSY) {
+			c->r->waits++;
+			return 0;
+		}
+		if (e != NULL)
+			*e = mine;
+		return -1;
+	}
+	rc = announced_delete(c, e);
+	(void)io->close(lock);
 	return rc;
 }
 

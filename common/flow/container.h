@@ -113,6 +113,14 @@ struct container *container_line(struct line *l, const uint8_t vault_id[ID_LEN],
 /* Where good copies of ${n} rising ids lie in a container of container_line; as line_places. */
 int container_places(struct container *c, const uint8_t *ids, size_t n, struct line_place *out, struct err *e);
 
+/**
+ * container_vault_hold(c, path):
+ * For who reads packs for long: until ${c} (the vault at ${path}) is freed no collection
+ * deletes one.  Where this user may not write there, or a collection is deleting just
+ * now, it goes without.
+ */
+void container_vault_hold(struct container *c, const char *path);
+
 /* Ends it.  NULL is allowed. */
 void container_free(struct container *c);
 

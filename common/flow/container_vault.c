@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
 #include "common/flow/container.h"
 #include "common/flow/store_pack.h"
 #include "common/store/store.h"
@@ -14,6 +16,7 @@ struct container_vault {
 	struct store *store;
 	int one_machine;
 	uint8_t machine[ID_LEN];
+	int local, held;	/* descriptors, or -1 */
 };
 
 /* One enumeration. */
@@ -126,6 +129,10 @@ vault_free(struct container *c)
 	struct container_vault *v = (struct container_vault *)c;
 
 	v->store->ops->free(v->store);
+	if (v->held != -1)
+		(void)io->close(v->held);
+	if (v->local != -1)
+		(void)io->close(v->local);
 	free(v);
 }
 
@@ -145,12 +152,24 @@ container_vault(const char *path, const uint8_t *machine, struct err *e)
 		return NULL;
 	}
 	v->base.ops = &vault_ops;
+	v->local = v->held = -1;
 	if (machine != NULL) {
 		v->one_machine = 1;
 		memcpy(v->machine, machine, ID_LEN);
 	}
 	(void)snprintf(v->base.name, sizeof(v->base.name), "vault %.300s", path);
 	return &v->base;
+}
+
+void
+container_vault_hold(struct container *c, const char *path)
+{
+	struct container_vault *v = (struct container_vault *)c;
+	char local[4200];
+
+	(void)snprintf(local, sizeof(local), "%s/local", path);
+	if (v->local == -1 && (v->local = dir_open(AT_FDCWD, local, NULL)) != -1)
+		v->held = lock_take(v->local, "readers.lock", 1, NULL);
 }
 
 void

@@ -361,6 +361,7 @@ vault_export(struct vault *v, const struct export_options *o, struct export_resu
 	if (catalog_each(v->catalog, &cat_machines, 0, NULL, machine_note, &x, e) == 0 && state_make(&x, e) == 0 &&
 	    (x.store = container_vault(v->path, x.machine.id, e)) != NULL && image_find(&x, e) == 0 && export_choose(&x, e) == 0 &&
 	    export_plan(&x, e) == 0) {
+		container_vault_hold(x.store, v->path);
 		r->snapshots = (uint32_t)x.nseqs;
 		rc = o->plan ? 0 : export_write(&x, e);
 	}

@@ -271,6 +271,7 @@ job_open(struct receipt_job *j, struct err *e)
 	    (j->good = id_sorter_new(j->v->local, SORT_MEMORY, e)) == NULL ||
 	    (j->gone = id_sorter_new(j->v->local, SORT_MEMORY, e)) == NULL)
 		return -1;
+	container_vault_hold(j->store, j->v->path);
 	return catalog_number(j->v->catalog, "removals", &j->removals, e) < 0 ? -1 : 0;
 }
 

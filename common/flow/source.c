@@ -190,6 +190,7 @@ source_add_dir(struct source *s, const char *path, const char *name, const uint8
 			(void)err_set(e, ERR_NO_IMAGE, "%s is neither a disk with images on it nor a vault", name);
 		return -1;
 	}
+	container_vault_hold(c, path);
 	return container_add(s, c, e);
 }
 

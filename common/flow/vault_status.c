@@ -7,6 +7,7 @@
 #include "common/base/text.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
+#include "common/flow/epoch.h"
 #include "common/flow/parcel.h"
 #include "common/flow/vault_alerts.h"
 #include "common/flow/vault_fate.h"
@@ -188,6 +189,8 @@ look_snapshot(void *arg, const void *row, struct err *e)
 	char what[256], begin[HUMAN_MAX];
 
 	(void)e;
+	l->s->deleted += s->deleted != 0;
+	l->s->is_protected += s->is_protected != 0;
 	l->s->whole += s->state == SNAPSHOT_WHOLE;
 	l->s->pending += s->state == SNAPSHOT_PENDING;
 	l->s->gap += s->state == SNAPSHOT_GAP;
@@ -240,6 +243,31 @@ look_fork(void *arg, const void *row, struct err *e)
 	return 0;
 }
 
+static int
+look_session(void *arg, const void *row, struct err *e)
+{
+	struct looking *l = arg;
+
+	(void)e;
+	l->s->sessions += !session_is_over(l->v, row);
+	return 0;
+}
+
+/* What collections took so far. */
+static int
+look_collections(struct vault *v, struct vault_status *s, struct err *e)
+{
+	int64_t n, packs, bytes;
+
+	if (catalog_number(v->catalog, "collections", &n, e) < 0 || catalog_number(v->catalog, "collected packs", &packs, e) < 0 ||
+	    catalog_number(v->catalog, "collected bytes", &bytes, e) < 0)
+		return -1;
+	s->collections = (uint64_t)n;
+	s->collected_packs = (uint64_t)packs;
+	s->collected_bytes = (uint64_t)bytes;
+	return catalog_number(v->catalog, "collected time", &s->collected, e) < 0 ? -1 : 0;
+}
+
 /* Records that a stopped run put and did not write down, if this user may write. */
 static int
 up_to_date(struct vault *v, struct err *e)
@@ -279,14 +307,15 @@ vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg
 		tell(&l, "key", "there is no second copy of the vault's key: lost with it are all registrations to come",
 		    "samara-import key copy VAULT --out FILE, on a medium that is kept elsewhere", NULL, NULL);
 	if (v->clock_jumped)
-		tell(&l, "clock", "the clock of this computer jumped: leases and credentials stand still",
+		tell(&l, "clock", "the clock of this computer jumped: leases, credentials, retention and collection stand still",
 		    "set the clock right, then samara-import clock VAULT --confirm", NULL, NULL);
 	if (catalog_each(v->catalog, &cat_machines, 0, NULL, look_machine, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_images, 0, NULL, look_image, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_parcels, 0, NULL, look_parcel, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_snapshots, 0, NULL, look_snapshot, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_packs, 0, NULL, look_pack, &l, e) != 0 ||
-	    catalog_each(v->catalog, &cat_forks, 0, NULL, look_fork, &l, e) != 0)
+	    catalog_each(v->catalog, &cat_forks, 0, NULL, look_fork, &l, e) != 0 ||
+	    catalog_each(v->catalog, &cat_sessions, 0, NULL, look_session, &l, e) != 0 || look_collections(v, s, e) != 0)
 		return -1;
 	if (v->store->ops->room(v->store, &s->room, e) != 0)
 		return -1;

@@ -20,6 +20,10 @@ struct vault_status {
 	uint64_t machines, images, disks_expected, records;
 	uint64_t whole, pending, gap, unknown;	/* snapshots */
 	uint64_t packs, bytes, room;
+	uint64_t deleted, is_protected;	/* snapshots */
+	uint64_t sessions;		/* open */
+	uint64_t collections, collected_packs, collected_bytes;
+	int64_t collected;		/* when the newest collection that took something ended, nanoseconds; 0: none */
 	uint64_t attention;		/* things told to ${fn} */
 	int key_copies;
 	int active;			/* it can take a backup now */

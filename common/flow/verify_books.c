@@ -10,6 +10,7 @@
 #include "common/flow/verify_books.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
+#include "formats/fmt_retain.h"
 #include "formats/fmt_snapshot.h"
 
 #define DESC_MAX	(1u << 20)
@@ -109,6 +110,20 @@ received_add(struct reading *r, struct fmt_view body, struct err *e)
 	return 0;
 }
 
+/* A snapshot that is gone is not looked for. */
+static int
+gone_take(struct reading *r, struct fmt_view body)
+{
+	struct rec_snapshot k;
+
+	if (schema_decode(&rec_snapshot_schema, &k, body.p, body.len) != FMT_OK)
+		return 1;
+	for (size_t i = 0; i < r->b->nreceived; i++)
+		if (r->b->received[i].seq == k.seq && memcmp(r->b->received[i].machine_id, k.machine_id, ID_LEN) == 0)
+			r->b->received[i].gone = 1;
+	return 0;
+}
+
 /* What a record that can be believed says of machines and snapshots. */
 static int
 record_take(struct reading *r, const char *name, const struct record *rec, struct err *e)
@@ -119,7 +134,9 @@ record_take(struct reading *r, const char *name, const struct record *rec, struc
 		rc = machine_add(r, rec->body, e);
 	else if (rec->type == REC_SNAPSHOT_RECEIVED)
 		rc = received_add(r, rec->body, e);
-	else if (rec->type > REC_GIVEN_UP)
+	else if (rec->type == REC_GONE)
+		rc = gone_take(r, rec->body);
+	else if (rec->type > REC_FORK)
 		finding_tell(r->j->found, SEV_NOTE, ERR_NONE, name, "", "a record of type %u, which this samara does not know", rec->type);
 	if (rc == 1)
 		finding_tell(r->j->found, SEV_LOST, ERR_FORMAT, name, "what this decision was about is lost", "its body does not follow its format");

@@ -22,6 +22,7 @@ struct verify_received {
 	uint64_t seq;
 	uint8_t digest[DIGEST_LEN];
 	int found;
+	int gone;			/* a record says that it was deleted for good */
 };
 
 struct verify_books {

@@ -132,8 +132,8 @@ store_believe(void *arg, const struct verify_pack *p, const uint8_t *buf, size_t
 	return (v->table.head.flags & PACK_REPACKED) != 0 ? verify_origins(c->j, c->s, &c->books, v, p->where) : 0;
 }
 
-/* Strike the snapshot off those that the records say are here. */
-static void
+/* Strike the snapshot off those that the records say are here.  1 if it should be gone. */
+static int
 received_strike(struct vault_check *c, const struct envelope *env, const uint8_t digest[DIGEST_LEN], const char *where)
 {
 	for (size_t i = 0; i < c->books.nreceived; i++) {
@@ -142,11 +142,16 @@ received_strike(struct vault_check *c, const struct envelope *env, const uint8_t
 		if (r->seq != env->seq || memcmp(r->machine_id, env->machine_id, ID_LEN) != 0)
 			continue;
 		r->found = 1;
+		if (r->gone) {
+			finding_tell(c->j->found, SEV_NOTE, ERR_NONE, where, "", "it was deleted for good; the next collection takes away what is left");
+			return 1;
+		}
 		if (memcmp(r->digest, digest, DIGEST_LEN) != 0)
 			finding_tell(c->j->found, SEV_LOST, ERR_FORK, where, "", "it is another snapshot than the one that was received");
-		return;
+		return 0;
 	}
 	finding_tell(c->j->found, SEV_NOTE, ERR_NONE, where, "", "no record says that this snapshot was received; its ingest may have been stopped");
+	return 0;
 }
 
 static int
@@ -175,7 +180,8 @@ envelope_found(void *arg, const struct snap_place *place, const uint8_t *bytes, 
 		return 0;
 	}
 	statement_digest(&envelope_schema, bytes, len, digest);
-	received_strike(c, &env, digest, where);
+	if (received_strike(c, &env, digest, where))
+		return 0;
 	if ((refs = refs_reader_new(c->container, place, &env, &own)) == NULL) {
 		verify_refs_lost(c->j, where, &own);
 		return 0;
@@ -216,7 +222,7 @@ snapshots_check(struct vault_check *c, struct err *e)
 		const struct verify_received *r = &c->books.received[i];
 		char where[VAULT_NAME_MAX];
 
-		if (r->found)
+		if (r->found || r->gone)
 			continue;
 		vault_name_envelope(where, r->machine_id, r->seq);
 		finding_tell(c->j->found, SEV_LOST, ERR_MISSING, where, "this snapshot cannot be restored from here",
@@ -282,8 +288,10 @@ verify_vault(const char *path, const struct verify_options *o, struct verify_res
 
 	if (verify_job_init(&j, o, r, e) != 0)
 		return -1;
-	if ((c.s = store_dir_open(path, 0, e)) != NULL && (c.container = container_vault(path, NULL, e)) != NULL)
+	if ((c.s = store_dir_open(path, 0, e)) != NULL && (c.container = container_vault(path, NULL, e)) != NULL) {
+		container_vault_hold(c.container, path);
 		rc = vault_run(&c, path, e);
+	}
 	if (rc == 0)
 		rc = verify_job_counts(&j, e);
 	container_free(c.container);
