@@ -8,6 +8,7 @@
 #include "common/base/text.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
+#include "common/flow/retain.h"
 #include "common/flow/vault_machine.h"
 #include "common/flow/vault_status.h"
 #include "formats/names.h"
@@ -85,6 +86,7 @@ decide(struct vault *v, const char *text, const struct machine_order *o, struct 
 int
 machine_decide(struct vault *v, const char *text, const struct machine_order *o, struct cat_machine *m, struct err *e)
 {
+	uint64_t deleted;
 	int rc;
 
 	if (vault_begin(v, e) != 0)
@@ -93,7 +95,12 @@ machine_decide(struct vault *v, const char *text, const struct machine_order *o,
 		vault_rollback(v);
 		return -1;
 	}
-	return vault_commit(v, e) != 0 ? -1 : rc;
+	if (vault_commit(v, e) != 0)
+		return -1;
+	/* Its snapshots go with it; where this is cut off a collection writes it down. */
+	if (o->fate == MFATE_DELETED && !o->dry_run && retain_machine(v, m->id, o->why == NULL ? "" : o->why, &deleted, e) != 0)
+		return -1;
+	return rc;
 }
 
 int

@@ -18,8 +18,8 @@ struct machine_order {
 /**
  * machine_decide(v, text, o, m, e):
  * Do that to the machine that ${text} names (vault_machine_find).  A revoked or
- * retired machine's tokens end with this call.  0 with ${m} as it is then; 1 it
- * was so before; -1 with ${e}: ERR_NOT_FOUND, ERR_VAULT_NAME, ERR_RULE (the
+ * retired machine's tokens end with this call; a deleted one's snapshots are deleted
+ * (softly, retain.h).  0 with ${m} as it is then; 1 it was so before; -1 with ${e}: ERR_NOT_FOUND, ERR_VAULT_NAME, ERR_RULE (the
  * name is another's; the machine is gone already).
  */
 int machine_decide(struct vault *v, const char *text, const struct machine_order *o, struct cat_machine *m, struct err *e);

@@ -13,6 +13,7 @@
 
 #include "flow/vault_site.h"
 
+#include "common/flow/machine_fate.h"
 #include "flow/keep_maker.h"
 
 #define T(x)	cmocka_unit_test_setup_teardown(x, site_setup, site_teardown)
@@ -333,6 +334,32 @@ a_list_that_cannot_be_read_holds_everything_back(void **state)
 	assert_int_equal(r.held_back, 1);
 }
 
+static void
+all_that_a_deleted_machine_had_goes_but_what_is_protected(void **state)
+{
+	const struct machine_order o = { .fate = MFATE_DELETED, .why = "a test" };
+	struct site *s = *state;
+	struct collect_result r;
+	struct cat_machine m;
+	struct vault *v;
+
+	two_snapshots(s);
+	image_take(s, 2, "CCCC", 3, 48, 8, 48);
+	assert_int_equal(keep_act(s, 1, RETAIN_PROTECT), 0);
+	v = keep_open(s);
+	assert_int_equal(machine_decide(v, "laptop", &o, &m, &s->e), 0);
+	vault_close(v);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone, 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.snapshots_gone, 2);
+	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+	for (uint32_t i = 0; i < 56; i++)
+		assert_int_equal(keep_chunk(s, i), i < 32 ? COPY_GOOD : 0);
+	site_rebuild_agrees(s);
+}
+
 /* What seeds bugs must be found, else the tests above are worth nothing. */
 static void
 a_collection_that_waits_for_nobody_is_found_out(void **state)
@@ -404,6 +431,7 @@ main(void)
 		T(what_came_without_a_manifest_is_kept_for_its_lease),
 		T(a_list_that_builds_on_one_that_goes_is_stored_whole),
 		T(a_list_that_cannot_be_read_holds_everything_back),
+		T(all_that_a_deleted_machine_had_goes_but_what_is_protected),
 		T(a_collection_that_waits_for_nobody_is_found_out),
 		T(a_dry_run_says_what_a_run_does_and_writes_nothing),
 	};
