@@ -76,7 +76,8 @@ line_add(struct session *s, struct err *e)
 static int
 state_is_own(const struct session *s)
 {
-	return s->line != NULL && s->keys != NULL && memcmp(s->state->id.machine_id, s->keys->machine_id, ID_LEN) == 0;
+	return s->line != NULL && s->state != NULL && s->keys != NULL &&
+	    memcmp(s->state->id.machine_id, s->keys->machine_id, ID_LEN) == 0;
 }
 
 /* What the vault shows it has: from now on it is missed where it is not shown.  Reading does not fail for want of a note. */
