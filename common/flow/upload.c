@@ -4,8 +4,10 @@
 
 #include "common/base/err.h"
 #include "common/base/io.h"
+#include "common/base/log.h"
 #include "common/catalog/catalog.h"
 #include "common/flow/epoch.h"
+#include "common/flow/ingest_job.h"
 #include "common/flow/upload_job.h"
 
 #define SECOND		INT64_C(1000000000)
@@ -273,6 +275,29 @@ upload_look(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LE
 
 /* --- ending --- */
 
+static int
+is_not_whole(void *arg, const void *row, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	return ((const struct cat_snapshot *)row)->state != SNAPSHOT_WHOLE;
+}
+
+void
+upload_heal(struct vault *v, const struct cat_machine *m)
+{
+	struct cat_snapshot like;
+	struct err e;
+	int rc;
+
+	err_clear(&e);
+	memcpy(like.machine_id, m->id, ID_LEN);
+	if ((rc = catalog_each(v->catalog, &cat_snapshots, 1, &like, is_not_whole, NULL, &e)) == 1)
+		rc = vault_states(v, m->id, &e);
+	if (rc != 0)
+		say_warn("machine %s: states of its snapshots: %s", m->name, e.msg);
+}
+
 int
 upload_end(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN], struct err *e)
 {
@@ -288,5 +313,9 @@ upload_end(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN
 	}
 	if (vault_commit(v, e) != 0)
 		return -1;
-	return rc == 0 && memcmp(s.machine_id, m->id, ID_LEN) == 0 ? upload_dir_remove(v, id, e) : 0;
+	if (rc == 1 || memcmp(s.machine_id, m->id, ID_LEN) != 0)
+		return 0;
+	if (s.packs > 0)
+		upload_heal(v, m);
+	return upload_dir_remove(v, id, e);
 }

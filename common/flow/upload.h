@@ -44,7 +44,7 @@ int upload_open(struct vault *v, const struct cat_machine *m, const struct sessi
 int upload_look(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN], struct session_opened *out,
     struct err *e);
 
-/* It ends; 0, also where it has ended, or -1. */
+/* It ends, and what it brought counts for all of the machine's snapshots.  0, also where it has ended, or -1. */
 int upload_end(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN], struct err *e);
 
 /* End sessions that were idle too long and remove what was left of those that ended; now and then.  0 or -1. */

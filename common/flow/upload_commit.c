@@ -220,13 +220,10 @@ answer(struct upload_job *j, struct committed *out, struct err *e)
 {
 	struct cat_snapshot row;
 	struct upload_head h;
-	struct err mine;
 	int rc = last_row(j, &row, e);
 
-	err_clear(&mine);
-	if (rc == 0 && row.state == SNAPSHOT_UNKNOWN) {
-		if (vault_states(j->v, j->m->id, &mine) != 0)
-			say_warn("machine %s: states of its snapshots: %s", j->m->name, mine.msg);
+	if (rc == 0 && (row.state == SNAPSHOT_UNKNOWN || j->s.packs > 0)) {
+		upload_heal(j->v, j->m);
 		rc = last_row(j, &row, e);
 	}
 	if (rc < 0 || upload_head(j->v, j->m->id, &h, e) != 0)

@@ -15,6 +15,12 @@ int upload_get(struct vault *v, const struct cat_machine *m, const uint8_t id[ID
 int upload_touch(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN], struct cat_session *s,
     struct err *e);
 
+/*
+ * What came may be what other snapshots of the machine lacked: where one is not whole, states are computed
+ * anew.  Where that fails it is said, and they stay as they are.  Not in a transaction.
+ */
+void upload_heal(struct vault *v, const struct cat_machine *m);
+
 /* The snapshot row of the base; 0, 1 it has none, -1 with ERR_NO_SNAPSHOT …. */
 int upload_base(struct vault *v, const struct cat_session *s, struct cat_snapshot *base, struct err *e);
 

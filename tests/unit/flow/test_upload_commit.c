@@ -386,6 +386,32 @@ what_was_not_acknowledged_goes_ahead_and_the_head_moves_over_it(void **state)
 }
 
 static void
+what_an_older_snapshot_lacked_heals_it_when_it_comes(void **state)
+{
+	struct site *s = *state;
+	struct up_snap a, b;
+	struct up u;
+
+	up_start(&u, s->vault, &s->m);
+	first(&u, &a);
+	/* By a pledge that never was: chunks 32 to 35 are nowhere. */
+	ok(&u, up_open_kind(&u, NULL, LINE_PLEDGE));
+	up_snap(&u, &b, 2, &a, NULL, 4, 32);
+	ok(&u, up_list(&u, &b, NULL));
+	ok(&u, up_commit(&u, &a, &b));
+	assert_int_equal(u.done.state, LINE_GAP);
+	ok(&u, up_open_kind(&u, NULL, LINE_REFILL));
+	ok(&u, up_pack(&u, 32, 4));
+	assert_int_equal(state_of(&u, &b), SNAPSHOT_GAP);
+	ok(&u, upload_end(u.v, &u.m, u.session, &u.e));
+	assert_int_equal(state_of(&u, &b), SNAPSHOT_WHOLE);
+	up_drop(&a);
+	up_drop(&b);
+	up_end(&u);
+	site_rebuild_agrees(s);
+}
+
+static void
 chains_of_deltas_stay_short_and_are_read_back(void **state)
 {
 	struct site *s = *state;
@@ -470,6 +496,7 @@ main(void)
 		T(the_last_snapshot_is_the_sessions),
 		T(a_list_that_is_not_its_envelopes_is_refused),
 		T(what_was_not_acknowledged_goes_ahead_and_the_head_moves_over_it),
+		T(what_an_older_snapshot_lacked_heals_it_when_it_comes),
 		T(chains_of_deltas_stay_short_and_are_read_back),
 		T(a_base_with_a_gap_tells_what_is_lost_and_the_next_snapshot_is_whole),
 	};
