@@ -17,14 +17,13 @@ struct alerts_args {
 static void
 alert_print(void *arg, const struct alert *x)
 {
-	static const char *const words[] = { "?", "raised", "still open", "over" };
 	struct out *o = out_object("alert");
 
 	(void)arg;
-	out_text("%-10s  %s: %s\n", words[x->news], x->kind, x->what);
+	out_text("%-10s  %s: %s\n", alert_news_word(x->news), x->kind, x->what);
 	if (x->news != ALERT_CLOSED)
 		out_text("            %s\n", x->next);
-	out_str(o, "news", words[x->news]);
+	out_str(o, "news", alert_news_word(x->news));
 	out_str(o, "kind", x->kind);
 	out_str(o, "what", x->what);
 	out_str(o, "next", x->next);

@@ -20,6 +20,8 @@ meaning(const char *key)
 		{ "work-days", "" },
 		{ "initial", "what the first backup may go over: disk (samara-seed build) or network" },
 		{ "proxy", "how the vault is reached" },
+		{ "alert-command", "run where a scheduled backup finds this machine not protected" },
+		{ "alert-mail", "written to then" },
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)

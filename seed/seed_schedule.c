@@ -16,6 +16,7 @@
 #include "common/flow/policy.h"
 #include "common/flow/schedule.h"
 #include "common/flow/state.h"
+#include "seed/seed_alert.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_state.h"
 
@@ -374,8 +375,12 @@ seed_schedule_run(struct args *a, struct err *e)
 			out_text("a run is due\n");
 		else if (unit_find(&g, e) != 0 || schedule_ran_set(g.s, set_of(&g), io_now(), e) != 0)
 			rc = -1;
-		else if ((rc = backup_run(&g, a, e)) != -1 && !run_counts(rc) && schedule_ran_set(g.s, set_of(&g), ran, e) != 0)
-			rc = -1;
+		else if ((rc = backup_run(&g, a, e)) != -1) {
+			if (!run_counts(rc) && schedule_ran_set(g.s, set_of(&g), ran, e) != 0)
+				rc = -1;
+			else if (rc != err_exit(ERR_BUSY) && seed_alert(g.s, g.program, g.state, set_of(&g), rc, e) != 0)
+				rc = -1;
+		}
 	}
 	schedule_release(&g.schedule);
 	state_free(g.s);

@@ -14,6 +14,7 @@
 #include "common/base/human.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/flow/alert_tell.h"
 #include "common/flow/policy.h"
 
 #define FILE_NAME	"policy"
@@ -200,10 +201,25 @@ proxy_text(const char *proxy, int secret, char *out, size_t cap)
 		(void)snprintf(out, cap, "%s", proxy);
 }
 
+static int
+way_set(char *to, size_t cap, int command, const char *value, struct err *e)
+{
+	if (strcmp(value, "none") == 0)
+		value = "";
+	if (strlen(value) >= cap)
+		return err_set(e, ERR_USAGE, "that is too long");
+	if (alert_ways_check(command ? value : "", command ? "" : value, e) != 0)
+		return -1;
+	memset(to, 0, cap);
+	memcpy(to, value, strlen(value));
+	return 0;
+}
+
 const char *
 policy_key(size_t i)
 {
-	static const char *const keys[] = { "throttle-work", "throttle-other", "work-hours", "work-days", "initial", "proxy" };
+	static const char *const keys[] = { "throttle-work", "throttle-other", "work-hours", "work-days", "initial", "proxy",
+		"alert-command", "alert-mail" };
 
 	return i < sizeof(keys) / sizeof(keys[0]) ? keys[i] : NULL;
 }
@@ -223,8 +239,12 @@ policy_set(struct policy *p, const char *key, const char *value, struct err *e)
 		return initial_set(p, value, e);
 	if (strcmp(key, "proxy") == 0)
 		return proxy_set(p, value, e);
+	if (strcmp(key, "alert-command") == 0)
+		return way_set(p->alert_command, sizeof(p->alert_command), 1, value, e);
+	if (strcmp(key, "alert-mail") == 0)
+		return way_set(p->alert_mail, sizeof(p->alert_mail), 0, value, e);
 	return err_set(e, ERR_USAGE, "there is no policy called \"%s\"; there are throttle-work, throttle-other, work-hours, "
-	    "work-days, initial and proxy", key);
+	    "work-days, initial, proxy, alert-command and alert-mail", key);
 }
 
 const char *
@@ -240,6 +260,9 @@ policy_text(const struct policy *p, const char *key, int secret, char *out, size
 		days_text(p->work_days, out, cap);
 	else if (strcmp(key, "initial") == 0)
 		(void)snprintf(out, cap, "%s", p->initial_network ? "network" : "disk");
+	else if (strncmp(key, "alert-", 6) == 0)
+		(void)snprintf(out, cap, "%s", *(key[6] == 'c' ? p->alert_command : p->alert_mail) == 0 ? "none" :
+		    key[6] == 'c' ? p->alert_command : p->alert_mail);
 	else
 		proxy_text(p->proxy, secret, out, cap);
 	return out;

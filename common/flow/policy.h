@@ -22,6 +22,7 @@ struct policy {
 	unsigned work_from, work_to;	/* minutes since midnight, local time; from < to <= 1440 */
 	unsigned work_days;		/* bit 0: Monday … bit 6: Sunday */
 	int initial_network;		/* the first backup may go over the line */
+	char alert_command[POLICY_PROXY], alert_mail[256];	/* who is told when this machine is not protected; "": nobody */
 	char proxy[POLICY_PROXY];	/* "none", "http://user:password@host:port", or "": as the environment says */
 };
 
@@ -46,7 +47,8 @@ const char *policy_key(size_t i);
  * policy_set(p, key, value, e):
  * Change one: throttle-work and throttle-other (a rate from 512 Kbps to 1,023
  * MBps, or none), work-hours ("9:00-18:00"), work-days ("mon-fri", "mon,wed,sat-sun"), initial
- * ("network" or "disk"), proxy (an address, "none" or "environment").  0, or -1 with ERR_USAGE.
+ * ("network" or "disk"), proxy (an address, "none" or "environment"), alert-command (the path of
+ * a program, or none), alert-mail (an address, or none).  0, or -1 with ERR_USAGE.
  */
 int policy_set(struct policy *p, const char *key, const char *value, struct err *e);
 

@@ -12,6 +12,7 @@
  *   lock                      taken while a snapshot is numbered and trust changes
  *   policy                    how the line may be used (policy.h); may hold a proxy's password
  *   sets/NAME/{lock,latest}   lock: one build of a set at a time; latest: see set_latest
+ *   alert                     what a scheduled backup told that is not over
  *   sets/NAME/{schedule,ran}  when it is backed up by itself, and when that last began (schedule.h)
  *   sets/NAME/source          what the last backup over the line was of
  *   sets/NAME/backup/…        journal and item logs of an unfinished one

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/child.h"
 #include "common/base/doc.h"
 #include "common/base/err.h"
 #include "common/base/file.h"
@@ -20,7 +19,6 @@
 #define HOW_FILE	"alerting"
 #define FILE_LEN_MAX	(1u << 20)
 #define KEY_BYTES	12u
-#define WEEK		INT64_C(604800)
 #define WHAT_MAX	600u
 #define OPEN_MOST	1000u
 
@@ -93,14 +91,9 @@ alerting_read(struct vault *v, struct alerting *a, struct err *e)
 static int
 alerting_check(const struct alerting *a, struct err *e)
 {
-	if (a->command[0] != 0 && a->command[0] != '/')
-		return err_set(e, ERR_USAGE, "give the command with its whole path; it is run from anywhere");
-	if (!text_is_printable(a->mail, strlen(a->mail)) || a->mail[0] == '-' || strpbrk(a->mail, " ,;<>\"") != NULL ||
-	    (a->mail[0] != 0 && strlen(a->mail) < 2))
-		return err_set(e, ERR_USAGE, "\"%s\" is not one mail address", a->mail);
 	if (a->days == 0 || a->days > 3650)
 		return err_set(e, ERR_USAGE, "days are 1 to 3650");
-	return 0;
+	return alert_ways_check(a->command, a->mail, e);
 }
 
 int
@@ -124,68 +117,13 @@ alerting_write(struct vault *v, const struct alerting *a, struct err *e)
 
 /* --- telling --- */
 
-static const char *
-news_word(enum alert_news news)
-{
-	return news == ALERT_RAISED ? "raised" : news == ALERT_REPEATED ? "still open" : "over";
-}
-
-static int
-command_tell(const struct alerts *a, const struct alert *x, struct err *e)
-{
-	const char *argv[] = { a->how.command, NULL }, *env[7];
-	char text[6][WHAT_MAX + 32];
-
-	(void)snprintf(text[0], sizeof(text[0]), "SAMARA_ALERT=%s", news_word(x->news));
-	(void)snprintf(text[1], sizeof(text[1]), "SAMARA_ALERT_KIND=%s", x->kind);
-	(void)snprintf(text[2], sizeof(text[2]), "SAMARA_ALERT_TEXT=%s", x->what);
-	(void)snprintf(text[3], sizeof(text[3]), "SAMARA_ALERT_NEXT=%s", x->next);
-	(void)snprintf(text[4], sizeof(text[4]), "SAMARA_ALERT_SINCE=%" PRId64, x->since);
-	(void)snprintf(text[5], sizeof(text[5]), "SAMARA_ALERT_VAULT=%s", a->v->desc.name);
-	for (size_t i = 0; i < 6; i++)
-		env[i] = text[i];
-	env[6] = NULL;
-	return child_must(argv, env, NULL, 0, e);
-}
-
-/* Whoever delivers mail here: sendmail, as every mail system brings it. */
-static int
-mail_tell(const struct alerts *a, const struct alert *x, struct err *e)
-{
-	const char *program = getenv("SAMARA_SENDMAIL");
-	const char *argv[] = { program != NULL ? program : "/usr/sbin/sendmail", "-i", "-t", NULL };
-	char text[3 * WHAT_MAX];
-	int n;
-
-	n = snprintf(text, sizeof(text), "To: %s\nSubject: samara: vault %s: %s: %s\nAuto-Submitted: auto-generated\n"
-	    "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n\n%s\n\n%s\n", a->how.mail, a->v->desc.name, x->kind,
-	    news_word(x->news), x->what, x->next);
-	return child_feed(argv, NULL, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1, e);
-}
-
 /* 1 if nobody could be told who should be. */
 static int
-alert_tell(struct alerts *a, const struct alert *x)
+told_nobody(struct alerts *a, const struct alert *x)
 {
-	struct err mine;
-	int ways = 0, told = 0;
-
 	if (a->fn != NULL)
 		a->fn(a->arg, x);
-	for (int i = 0; i < 2; i++) {
-		if ((i == 0 ? a->how.command[0] : a->how.mail[0]) == 0)
-			continue;
-		err_clear(&mine);
-		ways++;
-		if ((i == 0 ? command_tell(a, x, &mine) : mail_tell(a, x, &mine)) == 0) {
-			told++;
-			continue;
-		}
-		say_warn("vault %s: an alert could not be told: %s", a->v->desc.name, mine.msg);
-		if (a->e != NULL)
-			*a->e = mine;
-	}
-	return ways > 0 && told == 0;
+	return alert_tell(a->how.command, a->how.mail, "vault", a->v->desc.name, x, a->e) == 1;
 }
 
 /* --- what is open --- */
@@ -323,13 +261,13 @@ open_tell(struct alerts *a, struct open_alert *o)
 		x.news = ALERT_CLOSED;
 	else if (o->told == 0)
 		x.news = ALERT_RAISED;
-	else if (a->now - o->told >= WEEK || a->now < o->told - WEEK)
+	else if (a->now - o->told >= ALERT_WEEK || a->now < o->told - ALERT_WEEK)
 		x.news = ALERT_REPEATED;
 	else
 		return;
 	if (x.news == ALERT_CLOSED && o->told == 0)
 		return;		/* nobody heard of it */
-	if (alert_tell(a, &x) == 0)
+	if (told_nobody(a, &x) == 0)
 		o->told = x.news == ALERT_CLOSED ? 0 : a->now;
 }
 
@@ -374,5 +312,5 @@ vault_alert_test(struct vault *v, struct err *e)
 		return -1;
 	if (a.how.command[0] == 0 && a.how.mail[0] == 0)
 		return err_set(e, ERR_USAGE, "nobody is told of alerts: give --command or --mail");
-	return alert_tell(&a, &x) != 0 ? -1 : 0;
+	return told_nobody(&a, &x) != 0 ? -1 : 0;
 }

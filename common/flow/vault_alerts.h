@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "common/flow/alert_tell.h"
 #include "common/flow/vault_status.h"
 
 #define ALERT_DAYS	7u	/* without a whole snapshot, where nobody says otherwise */
@@ -20,13 +21,6 @@ struct alerting {
 	unsigned days;		/* a machine without a new whole snapshot for so long needs a hand */
 };
 
-enum alert_news { ALERT_RAISED = 1, ALERT_REPEATED, ALERT_CLOSED };
-
-struct alert {
-	enum alert_news news;
-	const char *kind, *what, *next;	/* closed: what it was about, as it was raised; next "" */
-	int64_t since;			/* raised, seconds */
-};
 typedef void (*alert_fn)(void *arg, const struct alert *a);
 
 /* Whom to tell; where nothing was set: nobody, ALERT_DAYS.  0 or -1 with ${e} (ERR_FORMAT). */

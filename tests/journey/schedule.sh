@@ -65,6 +65,28 @@ samara-seed schedule run >out 2>log || rc=$?
 [ "$rc" = 1 ] || fail "a schedule that is gone: $rc" log
 grep -q 'samara-seed schedule install' log || fail "no next step" log
 
+# A scheduled run that finds the machine unprotected tells so, once.
+samara-seed schedule install --directory units "src 50%" >out 2>log || fail "install" out log
+cat >told.sh <<END
+#!/bin/sh
+echo "\$SAMARA_ALERT \$SAMARA_ALERT_MACHINE \$SAMARA_ALERT_TEXT" >>$WORK/told
+END
+chmod +x told.sh
+samara-seed policy set "alert-command=$WORK/told.sh" >out 2>log || fail "policy set" log
+for run in 1 2; do
+	echo 0 >"$SAMARA_STATE/sets/files/ran"
+	python3 - "$SAMARA_STATE" <<'END'
+import json, sys, time
+name = sys.argv[1] + "/sets/files/schedule"
+s = json.load(open(name))
+s["made"] = int(time.time()) - 20 * 86400
+open(name, "w").write(json.dumps(s))
+END
+	if samara-seed schedule run >out 2>log; then fail "a vault without a line was reached" out log; fi
+done
+[ "$(grep -c '^raised db1 NOT PROTECTED' told)" = 1 ] || fail "not told, or told twice" told log
+[ "$(wc -l <told)" = 1 ] || fail "told twice" told
+
 # Policy: what is set is shown, in the pipe and as JSON; what cannot be is refused.
 samara-seed policy set throttle-work=20Mbps work-hours=8-18 'proxy=http://me:geheim@p.example:3128' >out 2>log || fail "policy set" log
 grep -q '^throttle-work   20000 Kbps ' out || fail "policy" out

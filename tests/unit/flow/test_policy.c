@@ -57,7 +57,8 @@ what_is_set_is_what_is_read_and_shown(void **state)
 		{ "work-days", "Wed,mon,Tue", "mon-wed" }, { "initial", "network", "network" }, { "initial", "disk", "disk" },
 		{ "proxy", "http://me:secret@p.example:3128", "http://me:***@p.example:3128" },
 		{ "proxy", "http://me:p@ss@p:1", "http://me:***@p:1" }, { "proxy", "http://p:3128", "http://p:3128" },
-		{ "proxy", "none", "none" }, { "proxy", "environment", "environment" },
+		{ "alert-command", "/usr/bin/true", "/usr/bin/true" }, { "alert-command", "none", "none" },
+		{ "alert-mail", "me@here.example", "me@here.example" }, { "proxy", "none", "none" }, { "proxy", "environment", "environment" },
 	};
 	struct policy p, again;
 
@@ -80,7 +81,8 @@ what_cannot_be_is_refused_and_changes_nothing(void **state)
 		{ "work-hours", "18:00-9:00" }, { "work-hours", "9:00" }, { "work-hours", "9:60-10:00" }, { "work-hours", "9:00-25:00" },
 		{ "work-hours", "9:00-24:01" }, { "work-hours", "" }, { "work-days", "" }, { "work-days", "monday" }, { "work-days", "mon-" },
 		{ "work-days", "mon," }, { "work-days", "mon fri" }, { "initial", "line" }, { "proxy", "p.example" },
-		{ "proxy", "ftp://p" }, { "proxy", "http://" }, { "proxy", "http://a b" }, { "speed", "1" }, { "", "1" },
+		{ "proxy", "ftp://p" }, { "proxy", "http://" }, { "proxy", "http://a b" }, { "alert-command", "true" }, { "alert-mail", "-f" },
+		{ "alert-mail", "a@b c@d" }, { "speed", "1" }, { "", "1" },
 	};
 	struct policy p, was;
 
