@@ -20,6 +20,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOCK = threading.Lock()
+pause = threading.Event().wait     # a delay that is itself what is done to the line
 failures = []
 
 
@@ -157,14 +158,14 @@ class Proxy:
             if fault.kind != "lost":
                 sink.sendall(data[:at])
             if fault.kind == "stall and cut":
-                time.sleep(0.3)
+                pause(0.3)
             if fault.kind == "cut and reset":
                 self.reset(both[0])
             raise OSError("cut")
         if fault.kind == "slow":
             for i in range(0, len(data), 4096):
                 sink.sendall(data[i:i + 4096])
-                time.sleep(0.002)
+                pause(0.002)
         elif fault.kind == "one by one":
             for i in range(min(len(data), 1500)):
                 sink.sendall(data[i:i + 1])
@@ -238,7 +239,6 @@ def finish(machines, server):
     """The server at rest: each machine once more, without any fault; then all that was ever acknowledged."""
     for m in machines:
         m.change()
-        time.sleep(0)
         r = m.backup()
         if r.returncode != 0:
             fail("%s: the last backup, without a fault, ended with %d\n%s" % (m.name, r.returncode, r.stderr))
@@ -318,7 +318,7 @@ def kills_main(kills, seed):
             p = subprocess.Popen(["samara-import"] + argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT, text=True)
             if r.random() < 0.3:
-                time.sleep(r.random() * 0.2)
+                pause(r.random() * 0.2)
                 p.kill()
             text = p.communicate()[0]
             if p.returncode not in (0, 1, 11, -signal.SIGKILL):
@@ -329,7 +329,7 @@ def kills_main(kills, seed):
         t.start()
     r = random.Random(seed)
     for _ in range(kills):
-        time.sleep(r.uniform(0.1, 1))
+        pause(r.uniform(0.1, 1))
         server.kill()
         server.start()
         if failures:
