@@ -173,7 +173,7 @@ states_wanted(void)
 {
 	const char *s = getenv("SAMARA_CRASH_STATES");
 
-	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 120 : 2000;
+	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 45 : 2000;
 }
 
 /* Tape a build and try ${n} states of it; how many fail. */

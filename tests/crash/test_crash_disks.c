@@ -36,7 +36,7 @@ states_wanted(void)
 {
 	const char *s = getenv("SAMARA_CRASH_STATES");
 
-	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 40 : 1200;
+	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 20 : 1200;
 }
 
 /* Make the state in ${at} that this cut leaves of the tape. */

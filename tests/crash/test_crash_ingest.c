@@ -48,7 +48,7 @@ states_wanted(void)
 {
 	const char *s = getenv("SAMARA_CRASH_STATES");
 
-	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 100 : 1300;
+	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 40 : 1300;
 }
 
 /* As site_dump, but answers with an error; what records say and the catalog does not know yet is applied first. */

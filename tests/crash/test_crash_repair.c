@@ -32,7 +32,7 @@ states_wanted(void)
 {
 	const char *s = getenv("SAMARA_CRASH_STATES");
 
-	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 100 : 2500;
+	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 40 : 2500;
 }
 
 static void

@@ -333,7 +333,7 @@ states_wanted(void)
 {
 	const char *s = getenv("SAMARA_CRASH_STATES");
 
-	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 100 : 1000;
+	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 50 : 1000;
 }
 
 /* Run a scene on a tape. */

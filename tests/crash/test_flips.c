@@ -249,7 +249,7 @@ flips_wanted(void)
 
 	if (s != NULL && strcmp(s, "all") == 0)
 		return total;
-	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 2000 : 20000;
+	return s != NULL ? strtoull(s, NULL, 10) : SAMARA_SANITIZED ? 500 : 20000;
 }
 
 /* One bit in each of ${n} equal parts of the image, so that none is far from a tried one. */
