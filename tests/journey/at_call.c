@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 static atomic_ulong calls;
 static unsigned long when;
@@ -32,6 +34,15 @@ at_call_begin(void)
 	/* What the tool starts itself is left alone. */
 	(void)unsetenv("AT_CALL");
 	(void)unsetenv("LD_PRELOAD");
+}
+
+/* What a journey says that fails because it ended before. */
+__attribute__((destructor)) static void
+at_call_end(void)
+{
+	if (what != 0 && atomic_load(&calls) < when)
+		(void)fprintf(stderr, "at_call: process %ld ended after %lu calls of %s, not %lu\n", (long)getpid(),
+		    atomic_load(&calls), which, when);
 }
 
 static void
