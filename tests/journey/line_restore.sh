@@ -95,6 +95,46 @@ grep -q '^from  *disk ' out || fail "the disk is named" out
 cost=$(($(got) - was))
 [ "$cost" -lt 400000 ] || fail "with the disk at hand the line gave $cost bytes" out
 
+# An image on two disks, of which one has come: its snapshot is pending, and says so; latest is the newest whole one.
+mkdir -p src/later disk4 disk5
+python3 - <<'END'
+import random
+r = random.Random(12)
+for i in range(24):
+    with open("src/later/f%02d" % i, "wb") as f:
+        f.write(r.randbytes(2000000))
+END
+say samara-seed build --to disk4 --to disk5 --spread --plain-directory --passphrase-file pass src
+here=disk4 away=disk5
+[ -e disk4/samara/*/snap ] || here=disk5 away=disk4
+say samara-import ingest vault $here
+say samara-seed snapshots --from line
+grep -q 'pending on [A-Z0-9]\{4\}$' out || fail "the third is pending" out
+third=$(tail -n 1 out | cut -d ' ' -f 1)
+samara-seed restore latest --to newest --dry-run >out 2>log || fail "latest is the newest whole one" out log
+grep -q 'number 2,' out || fail "latest is not the pending one" out
+grep -q "snapshot $third .* is newer, but not all of it is here: pending on" log || fail "the newer one is named" log
+rc=0
+samara-seed restore "$third" --to half --from line >out 2>log || rc=$?
+[ "$rc" = 3 ] || fail "a pending snapshot: exit $rc" out log
+grep -q '^state  *pending on' out || fail "what is pending is said" out
+grep -q 'waits for what image' log || fail "why it is pending is said" log
+cmp -s "half$WORK/src/newfile" src/newfile || fail "what is there comes back" out log
+lost=$(cd src/later && for f in *; do [ -e "../../half$WORK/src/later/$f" ] || echo "$f"; done)
+[ -n "$lost" ] || fail "something of a pending snapshot is not there" out
+for f in $lost; do
+	grep -q "/src/later/$f: " log || fail "$f is missing and was not named" log
+done
+for f in "half$WORK"/src/later/*; do
+	[ ! -e "$f" ] || cmp -s "$f" "src/later/${f##*/}" || fail "wrong bytes in $f" log
+done
+say samara-seed restore "$third" --to half --from $away --from line
+diff -r src "half$WORK/src" || fail "the disk that is still here brings the rest" out log
+say samara-import ingest vault $away
+say samara-seed snapshots --from line
+grep -q "^$third .*whole$" out || fail "it is whole when its disks are in" out
+rm -r half disk4 disk5
+
 # Another machine of the vault sees nothing of it.
 say samara-seed snapshots --from line --state state2 --json
 [ "$(grep -c '"type": *"snapshot"' out)" = 1 ] || fail "db2 has one snapshot" out
