@@ -129,7 +129,8 @@ places_open(struct session *s, const struct session_options *o, struct err *e)
 		kept_add(s, o);
 	if (source_index(s->source, e) != 0 || (s->reader = source_reader_new(s->source, e)) == NULL)
 		return -1;
-	if (snapshot_list_read(&s->list, s->source, s->keys->machine_id, s->keys->machine_pub, o->bad, o->bad_arg, e) != 0)
+	if (snapshot_list_read(&s->list, s->source, s->keys->machine_id, s->keys->machine_pub, s->keys->member.from_seq, o->bad,
+	    o->bad_arg, e) != 0 || snapshot_list_prove(&s->list, s->source, s->reader, o->bad, o->bad_arg, e) != 0)
 		return -1;
 	head_remember(s, o);
 	return 0;

@@ -17,6 +17,7 @@ struct reading {
 	struct source *s;
 	size_t container;
 	const uint8_t *machine_id, *machine_pub;
+	uint64_t from_seq;
 	source_bad_fn bad;
 	void *bad_arg;
 };
@@ -72,6 +73,7 @@ envelope_found(void *arg, const struct snap_place *p, const uint8_t *bytes, size
 	struct envelope env;
 	uint8_t digest[DIGEST_LEN];
 	struct err own;
+	int older;
 
 	err_clear(&own);
 	if (statement_open(&envelope_schema, &env, bytes, len, NULL, &own) != 0) {
@@ -80,7 +82,8 @@ envelope_found(void *arg, const struct snap_place *p, const uint8_t *bytes, size
 	}
 	if (memcmp(env.machine_id, r->machine_id, ID_LEN) != 0)
 		return 0;
-	if (!statement_check(&envelope_schema, bytes, len, r->machine_pub)) {
+	older = !statement_check(&envelope_schema, bytes, len, r->machine_pub);
+	if (older && env.seq >= r->from_seq) {
 		(void)err_set(&own, ERR_SIGNATURE, "the envelope of snapshot %llu is not signed by its machine",
 		    (unsigned long long)env.seq);
 		told(r, &own);
@@ -97,6 +100,7 @@ envelope_found(void *arg, const struct snap_place *p, const uint8_t *bytes, size
 	if (snap == NULL && (snap = list_add(r->l, e)) == NULL)
 		return -1;
 	snap->env = env;
+	snap->older = older;
 	memcpy(snap->digest, digest, DIGEST_LEN);
 	if (snap->places < SNAP_PLACES) {
 		snap->at[snap->places].container = r->container;
@@ -132,9 +136,9 @@ list_sort(struct snapshot_list *l)
 
 int
 snapshot_list_read(struct snapshot_list *l, struct source *s, const uint8_t machine_id[ID_LEN],
-    const uint8_t machine_pub[SIGN_PUB_LEN], source_bad_fn bad, void *arg, struct err *e)
+    const uint8_t machine_pub[SIGN_PUB_LEN], uint64_t from_seq, source_bad_fn bad, void *arg, struct err *e)
 {
-	struct reading r = { .l = l, .s = s, .machine_id = machine_id, .machine_pub = machine_pub, .bad = bad, .bad_arg = arg };
+	struct reading r = { .l = l, .s = s, .machine_id = machine_id, .machine_pub = machine_pub, .from_seq = from_seq, .bad = bad, .bad_arg = arg };
 
 	memset(l, 0, sizeof(*l));
 	for (size_t i = 0; i < source_containers(s); i++) {

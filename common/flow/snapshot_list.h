@@ -22,6 +22,8 @@ struct snapshot {
 	} at[SNAP_PLACES];		/* where envelope and reference list stand */
 	size_t places;			/* 0: known to the state alone */
 	int in_state;
+	int older;			/* by the machine whose place this one took: believed after snapshot_list_prove */
+	uint8_t signer[SIGN_PUB_LEN];	/* of an older one, when it is proven */
 };
 
 struct snapshot_list {
@@ -30,14 +32,15 @@ struct snapshot_list {
 };
 
 /**
- * snapshot_list_read(l, s, machine_id, machine_pub, bad, arg, e):
+ * snapshot_list_read(l, s, machine_id, machine_pub, from_seq, bad, arg, e):
  * All snapshots of the machine in the containers of ${s}.  An envelope that is
  * not signed by it, or two different ones of one number, are told to ${bad}
- * and left out (of two, the one found first stays).  ${l} is the caller's,
+ * and left out (of two, the one found first stays); but one below ${from_seq}, the first number
+ * that the machine's key may sign, is marked older.  ${l} is the caller's,
  * released by snapshot_list_release.  0 or -1 with ${e}.
  */
 int snapshot_list_read(struct snapshot_list *l, struct source *s, const uint8_t machine_id[ID_LEN],
-    const uint8_t machine_pub[SIGN_PUB_LEN], source_bad_fn bad, void *arg, struct err *e);
+    const uint8_t machine_pub[SIGN_PUB_LEN], uint64_t from_seq, source_bad_fn bad, void *arg, struct err *e);
 
 /* Add those that the machine's state knows. */
 int snapshot_list_state(struct snapshot_list *l, struct state *st, struct err *e);

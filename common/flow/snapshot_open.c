@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/crypto/sign.h"
 #include "common/flow/refs_read.h"
 #include "common/flow/snapshot_open.h"
 
@@ -31,10 +32,15 @@ difference(const struct envelope *v, const struct snapshot_root *r)
 
 /* The signer is a machine that the domain key names, from this snapshot on. */
 static int
-member_check(const struct envelope *v, const struct snapshot_root *r, const struct keyring *k, struct err *e)
+member_check(const struct snapshot *snap, const struct snapshot_root *r, const struct keyring *k, struct err *e)
 {
+	const struct envelope *v = &snap->env;
+
 	if (memcmp(v->domain_id, k->keys->domain_id, DIGEST_LEN) != 0)
 		return err_set(e, ERR_DAMAGE, "it belongs to another key domain");
+	if (snap->older)
+		return memcmp(snap->signer, r->signer_pub, SIGN_PUB_LEN) == 0 && v->seq < k->member.from_seq ? 0 :
+		    err_set(e, ERR_SIGNATURE, "its signer is not the one that it was listed with");
 	if (memcmp(k->member.machine_id, v->machine_id, ID_LEN) != 0 ||
 	    memcmp(k->member.machine_pub, r->signer_pub, SIGN_PUB_LEN) != 0 ||
 	    memcmp(k->machine_pub, r->signer_pub, SIGN_PUB_LEN) != 0)
@@ -110,7 +116,7 @@ snapshot_open(struct open_snapshot *o, struct source *s, struct source_reader *r
 		(void)err_set(e, ERR_SIGNATURE, "envelope and root chunk contradict each other: %s", which);
 		goto fail;
 	}
-	if (member_check(&snap->env, &o->root, k, e) != 0 || refs_check_any(s, o, e) != 0)
+	if (member_check(snap, &o->root, k, e) != 0 || refs_check_any(s, o, e) != 0)
 		goto fail;
 	return 0;
 fail:
@@ -123,4 +129,57 @@ snapshot_close(struct open_snapshot *o)
 {
 	free(o->bytes);
 	memset(o, 0, sizeof(*o));
+}
+
+/* The root chunk of an older snapshot, and by it the signer of its envelope. */
+static int
+older_prove(struct snapshot *snap, struct source_reader *reader, struct err *e)
+{
+	uint8_t bytes[ENVELOPE_LEN_MAX];
+	struct snapshot_root root;
+	const uint8_t *plain;
+	const char *which;
+	size_t len, n;
+
+	if (source_get(reader, snap->env.root_id, KIND_ROOT, &plain, &len, e) != 0)
+		return -1;
+	if (schema_decode(&snapshot_root_schema, &root, plain, len) != FMT_OK)
+		return err_set(e, ERR_DAMAGE, "its root chunk cannot be read");
+	if ((which = difference(&snap->env, &root)) != NULL)
+		return err_set(e, ERR_SIGNATURE, "envelope and root chunk contradict each other: %s", which);
+	if (schema_encode(&envelope_schema, &snap->env, bytes, sizeof(bytes), &n) != FMT_OK ||
+	    !statement_check(&envelope_schema, bytes, n, root.signer_pub))
+		return err_set(e, ERR_SIGNATURE, "its envelope is not signed by the key that its root chunk names");
+	memcpy(snap->signer, root.signer_pub, SIGN_PUB_LEN);
+	return 0;
+}
+
+int
+snapshot_list_prove(struct snapshot_list *l, struct source *s, struct source_reader *reader, source_bad_fn bad, void *arg,
+    struct err *e)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct snapshot *snap = &l->snap[i];
+		struct err own;
+
+		err_clear(&own);
+		if (snap->older && older_prove(snap, reader, &own) != 0) {
+			if (own.code == ERR_INTERRUPTED || own.code == ERR_MEMORY) {
+				if (e != NULL)
+					*e = own;
+				return -1;
+			}
+			(void)err_during(&own, "snapshot %llu", (unsigned long long)snap->env.seq);
+			if (bad != NULL)
+				bad(arg, snap->places > 0 ? source_container(s, snap->at[0].container)->name : "the state", NULL, &own);
+			continue;
+		}
+		if (kept != i)
+			l->snap[kept] = *snap;
+		kept++;
+	}
+	l->n = kept;
+	return 0;
 }

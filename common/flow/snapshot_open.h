@@ -30,4 +30,13 @@ int snapshot_open(struct open_snapshot *o, struct source *s, struct source_reade
     const struct keyring *k, struct err *e);
 void snapshot_close(struct open_snapshot *o);
 
+/**
+ * snapshot_list_prove(l, s, reader, bad, arg, e):
+ * Believe the older ones of the list, or leave them out and tell ${bad}: such a one was signed by the machine
+ * whose place this one took, and its root chunk, which nobody could seal without the key
+ * domain's master key, names the key that signed its envelope.  0 or -1 with ${e}.
+ */
+int snapshot_list_prove(struct snapshot_list *l, struct source *s, struct source_reader *reader, source_bad_fn bad, void *arg,
+    struct err *e);
+
 #endif

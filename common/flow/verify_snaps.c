@@ -10,6 +10,7 @@
 #include "common/crypto/sign.h"
 #include "common/disk/image_file.h"
 #include "common/flow/refs_read.h"
+#include "common/flow/snapshot_open.h"
 #include "common/flow/verify_image.h"
 
 static void
@@ -395,7 +396,8 @@ verify_listings(struct verify_job *j, const char *const *paths, const char *cons
 		if (source_add_dir(s, paths[i], names[i], k->machine_id, e) != 0)
 			goto free;
 	if (source_index(s, e) != 0 || (reader = source_reader_new(s, e)) == NULL ||
-	    snapshot_list_read(&list, s, k->machine_id, k->machine_pub, source_told, j, e) != 0)
+	    snapshot_list_read(&list, s, k->machine_id, k->machine_pub, k->member.from_seq, source_told, j, e) != 0 ||
+	    snapshot_list_prove(&list, s, reader, source_told, j, e) != 0)
 		goto free;
 	rc = 0;
 	for (size_t i = 0; rc == 0 && i < list.n; i++)

@@ -69,8 +69,11 @@ say samara-seed connection --state s1 --quick
 say samara-seed backup --state s2 src
 refused 12 S-1703 samara-seed connection --state s1 --quick
 say samara-seed connection --state s2 --quick
-say samara-import list vault snapshots
-[ "$(grep -c db1 out)" = 4 ] || fail "the snapshots of both" out
+say samara-seed snapshots --from line --state s2
+[ "$(grep -c ' files ' out)" = 4 ] || fail "the snapshots of both" out log
+first=$(awk '$2 == 1 { print $1 }' out)
+say samara-seed restore "$first" --state s2 --to old
+[ -f "old$WORK/src/f7" ] && [ ! -e "old$WORK/src/large" ] || fail "the old machine's first snapshot" out log
 grep -q 'taken over' serve.log || fail "nobody was told" serve.log
 kill "$server"
 wait "$server" || fail "the server" serve.log
