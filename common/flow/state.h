@@ -7,6 +7,7 @@
  *
  *   identity domain member slots local.key local.slt regist trust vault.crd
  *   pending                   a registration is under way (register.h)
+ *   token vault.dsc           for the line (line.h): what the vault gave, and its newest description
  *   kit.note                  where the recovery kit was written (kit_file.h)
  *   line                      what is remembered of contacts with the vault (line_note.h)
  *   lock                      taken while a snapshot is numbered and trust changes
