@@ -8,6 +8,7 @@
 #define PLEDGE_LEASE_DAYS	60u	/* from the first manifest, on the vault's slow clock */
 #define PLEDGE_EXTEND_MAX	(UINT64_C(366) * 86400)	/* seconds, at a time */
 #define PLEDGE_COMMIT_MAX	(4u << 20)	/* bytes of a commit inside a pledge */
+#define PLEDGE_LEN_MAX		(RECORD_BODY_MAX + PLEDGE_COMMIT_MAX + SMALL_STATEMENT_MAX + 64u)	/* bytes of a pledge, at most */
 #define DISPUTES_MAX		16384u	/* copies in one statement */
 #define DISPUTE_LEN_MAX	(DISPUTES_MAX * 68u + 256u)	/* bytes of such a statement, at most */
 

@@ -6,6 +6,7 @@
 #include "common/flow/image_cancel.h"
 #include "common/flow/state.h"
 #include "seed/seed_commands.h"
+#include "seed/seed_line.h"
 #include "seed/seed_state.h"
 
 static void
@@ -49,6 +50,8 @@ seed_cancel(struct args *a, struct err *e)
 		return -1;
 	if ((rc = image_cancel(s, a->operands[0], a->dry_run, &c, e)) == 0) {
 		cancel_print(&c, a->dry_run);
+		if (!a->dry_run)
+			(void)seed_line_tell(s, "that the image is cancelled");
 		image_cancel_release(&c);
 	}
 	state_free(s);

@@ -21,6 +21,7 @@ int seed_cancel(struct args *a, struct err *e);
 int seed_lost(struct args *a, struct err *e);
 int seed_ship(struct args *a, struct err *e);
 int seed_receipt(struct args *a, struct err *e);
+int seed_refill(struct args *a, struct err *e);
 int seed_snapshots(struct args *a, struct err *e);
 int seed_ls(struct args *a, struct err *e);
 int seed_find(struct args *a, struct err *e);

@@ -6,6 +6,7 @@
 #include "common/flow/image_cancel.h"
 #include "common/flow/state.h"
 #include "seed/seed_commands.h"
+#include "seed/seed_line.h"
 #include "seed/seed_state.h"
 
 static void
@@ -59,6 +60,8 @@ seed_lost(struct args *a, struct err *e)
 	rc = found ? image_found(s, a->operands[0], a->dry_run, &c, e) : image_lost(s, a->operands[0], a->dry_run, &c, e);
 	if (rc == 0) {
 		lost_print(&c, found, a->dry_run);
+		if (!a->dry_run)
+			(void)seed_line_tell(s, found ? "that the image turned up" : "that the image is lost");
 		image_cancel_release(&c);
 	}
 	state_free(s);

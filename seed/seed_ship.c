@@ -11,6 +11,7 @@
 #include "common/flow/parcel.h"
 #include "common/flow/state.h"
 #include "seed/seed_commands.h"
+#include "seed/seed_line.h"
 #include "seed/seed_state.h"
 
 struct shipping {
@@ -83,7 +84,7 @@ files_write(struct shipping *h, struct state *s, struct err *e)
 }
 
 static void
-shipped_print(const struct shipping *h)
+shipped_print(const struct shipping *h, int told)
 {
 	const struct ship_result *r = &h->r;
 	char words[PARCEL_WORDS_MAX];
@@ -97,12 +98,15 @@ shipped_print(const struct shipping *h)
 		out_text("image %s %s: %s\n", r->short_name, !r->recorded ? "is in its parcel, as it was" : h->o.dry_run ?
 		    "would be in the parcel" : r->corrected ? "is in the parcel, corrected" : "is in the parcel",
 		    parcel_words(words, r->parcel.shipped, r->parcel.arrives, r->parcel.carrier, r->parcel.tracking));
-	if (r->shipped && h->announce == NULL)
+	if (r->shipped && told)
+		out_text("The vault knows what is on its way; backups go on over the line: samara-seed backup\n");
+	else if (r->shipped && h->announce == NULL)
 		out_text("The vault can be told by mail: samara-seed ship %s --announce FILE\n", r->short_name);
 	out_str(o, "image", r->short_name);
 	out_bool(o, "shipped", r->shipped);
 	out_bool(o, "recorded", r->recorded && !h->o.dry_run);
 	out_bool(o, "corrected", r->corrected);
+	out_bool(o, "told", told);
 	if (r->shipped) {
 		out_name(o, "carrier", r->parcel.carrier, strlen(r->parcel.carrier));
 		out_name(o, "tracking", r->parcel.tracking, strlen(r->parcel.tracking));
@@ -117,6 +121,8 @@ shipped_print(const struct shipping *h)
 static int
 ship(struct shipping *h, struct state *s, const char *name, struct err *e)
 {
+	int told;
+
 	if (h->announce != NULL && h->o.dry_run)
 		h->announce = NULL;
 	if (ship_image(s, name, &h->o, &h->r, e) != 0 ||
@@ -124,7 +130,8 @@ ship(struct shipping *h, struct state *s, const char *name, struct err *e)
 		return -1;
 	if (files_write(h, s, e) != 0)
 		return -1;
-	shipped_print(h);
+	told = h->o.dry_run ? 0 : seed_line_tell(s, "what is on its way");
+	shipped_print(h, told);
 	return 0;
 }
 

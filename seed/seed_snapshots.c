@@ -6,24 +6,90 @@
 #include "common/base/human.h"
 #include "common/base/out.h"
 #include "common/flow/image_state.h"
+#include "common/flow/line_refill.h"
+#include "common/flow/state.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_read.h"
 #include "seed/seed_state.h"
 
-/* As the machine's own state knows it: on the way with its image. */
-static void
-state_by_images(struct image_state *const *images, size_t n, const struct snapshot *snap, char out[SEED_STATE_MAX])
+/* What the machine knows itself: its images, what it gave up, what a set's last snapshot at the vault is. */
+struct known {
+	struct state *s;
+	struct image_state **images;
+	size_t n;
+};
+
+/* "partial (1 file lost)", or "whole". */
+static int
+settled(struct known *k, uint64_t seq, char out[SEED_STATE_MAX], struct err *e)
 {
-	(void)snprintf(out, SEED_STATE_MAX, "unknown");
-	for (size_t i = 0; i < n; i++) {
-		if (memcmp(images[i]->begin.image_id, snap->env.image_id, ID_LEN) != 0)
-			continue;
-		if (images[i]->cancelled)
-			(void)snprintf(out, SEED_STATE_MAX, "cancelled with %s", images[i]->begin.short_name);
-		else
-			(void)snprintf(out, SEED_STATE_MAX, "pending on %s%s", images[i]->begin.short_name,
-			    !image_is_unfinished(images[i]) ? "" : ", which is not sealed");
+	uint64_t lost;
+
+	if (refill_files_lost(k->s, seq, &lost, e) != 0)
+		return -1;
+	if (lost == 0)
+		(void)snprintf(out, SEED_STATE_MAX, "whole");
+	else
+		(void)snprintf(out, SEED_STATE_MAX, "partial (%llu file%s lost)", (unsigned long long)lost, lost == 1 ? "" : "s");
+	return 0;
+}
+
+static int
+state_by_image(struct known *k, const struct image_state *im, const struct snapshot *snap, char out[SEED_STATE_MAX], struct err *e)
+{
+	const char *name = im->begin.short_name;
+	uint64_t lost = 0;
+
+	if (im->answer_bytes != NULL)
+		return settled(k, snap->env.seq, out, e);
+	if (im->cancelled || im->lost) {
+		(void)snprintf(out, SEED_STATE_MAX, "%s with %s", im->cancelled ? "cancelled" : "lost", name);
+		return 0;
 	}
+	/* Something of it was given up: its disks are there. */
+	if (refill_files_lost(k->s, snap->env.seq, &lost, e) != 0)
+		return -1;
+	if (lost > 0)
+		return settled(k, snap->env.seq, out, e);
+	(void)snprintf(out, SEED_STATE_MAX, "pending on %s%s", name, !image_is_unfinished(im) ? "" : ", which is not sealed");
+	return 0;
+}
+
+/* One that went over the line: it may need what an image before it promises. */
+static int
+state_by_line(struct known *k, const struct snapshot *snap, char out[SEED_STATE_MAX], struct err *e)
+{
+	uint64_t latest;
+
+	if (set_latest(k->s, snap->env.set_name, &latest, e) != 0)
+		return -1;
+	if (snap->env.seq > latest) {
+		(void)snprintf(out, SEED_STATE_MAX, "not at the vault yet");
+		return 0;
+	}
+	for (size_t i = k->n; i-- > 0;) {
+		const struct image_state *im = k->images[i];
+
+		if (image_counts(im) && im->answer_bytes == NULL && im->envelope.seq != 0 && im->envelope.seq < snap->env.seq) {
+			(void)snprintf(out, SEED_STATE_MAX, "pending on %s", im->begin.short_name);
+			return 0;
+		}
+	}
+	return settled(k, snap->env.seq, out, e);
+}
+
+static int
+state_of(struct known *k, const struct snapshot *snap, char out[SEED_STATE_MAX], struct err *e)
+{
+	static const uint8_t none[ID_LEN];
+
+	if (memcmp(snap->env.image_id, none, ID_LEN) == 0)
+		return state_by_line(k, snap, out, e);
+	(void)snprintf(out, SEED_STATE_MAX, "unknown");
+	for (size_t i = 0; i < k->n; i++)
+		if (memcmp(k->images[i]->begin.image_id, snap->env.image_id, ID_LEN) == 0)
+			return state_by_image(k, k->images[i], snap, out, e);
+	return 0;
 }
 
 static void
@@ -85,28 +151,25 @@ static int
 by_state(const struct args *a, struct err *e)
 {
 	struct snapshot_list list = { 0 };
-	struct image_state **images = NULL;
-	struct state *s = seed_state_open(a, e);
+	struct known k = { .s = seed_state_open(a, e) };
 	char state[SEED_STATE_MAX];
-	size_t n = 0;
 	int rc;
 
-	if (s == NULL)
+	if (k.s == NULL)
 		return -1;
-	rc = snapshot_list_state(&list, s, e);
+	rc = snapshot_list_state(&list, k.s, e);
 	if (rc == 0)
-		rc = seed_images_load(s, &images, &n, e);
-	if (rc == 0) {
+		rc = seed_images_load(k.s, &k.images, &k.n, e);
+	if (rc == 0)
 		head_print(&list);
-		for (size_t i = 0; i < list.n; i++) {
-			state_by_images(images, n, &list.snap[i], state);
+	for (size_t i = 0; i < list.n && rc == 0; i++)
+		if ((rc = state_of(&k, &list.snap[i], state, e)) == 0)
 			snapshot_print(&list.snap[i], state);
-		}
+	if (rc == 0)
 		summary_emit(&list);
-		seed_images_free(images, n);
-	}
+	seed_images_free(k.images, k.n);
 	snapshot_list_release(&list);
-	state_free(s);
+	state_free(k.s);
 	return rc;
 }
 

@@ -13,9 +13,11 @@
 #include "common/flow/job.h"
 #include "common/flow/kit_file.h"
 #include "common/flow/parcel.h"
+#include "common/flow/snapshot_list.h"
 #include "common/flow/state.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_state.h"
+#include "seed/seed_status_line.h"
 
 #define LINE_MAX_LEN	1024
 #define NS		1000000000
@@ -34,6 +36,10 @@ struct status {
 	int64_t newest;			/* end of the newest of them; 0: none */
 	const char *on;			/* the image of the newest */
 	struct job_info last;		/* the last build; number 0: none */
+	struct status_line line;
+	uint64_t by_line;		/* snapshots that went over the line, and of them: */
+	uint64_t line_pending;		/* later than an image that is on its way */
+	int64_t line_newest;
 	int kit;			/* as kit_note_read */
 	struct kit_note note;
 };
@@ -78,6 +84,48 @@ images_look(struct status *st)
 		st->sealed = topup;
 }
 
+/* Snapshots that came to the vault by no disk.  What an image on its way promises, they may need. */
+static int
+by_line_look(struct status *st, struct err *e)
+{
+	static const uint8_t none[ID_LEN];
+	struct snapshot_list list = { 0 };
+	uint64_t from = UINT64_MAX, latest;
+
+	for (size_t i = 0; i < st->n; i++) {
+		const struct image_state *im = st->images[i];
+
+		if (image_counts(im) && im->answer_bytes == NULL && im->envelope.seq != 0 && im->envelope.seq < from)
+			from = im->envelope.seq;
+	}
+	if (snapshot_list_state(&list, st->s, e) != 0)
+		return -1;
+	for (size_t i = 0; i < list.n; i++) {
+		const struct envelope *v = &list.snap[i].env;
+
+		if (memcmp(v->image_id, none, ID_LEN) != 0 || (st->line.reachable && v->seq > st->line.head_seq))
+			continue;
+		/* One that was closed here and never committed there is no merge base. */
+		if (set_latest(st->s, v->set_name, &latest, e) != 0) {
+			snapshot_list_release(&list);
+			return -1;
+		}
+		if (v->seq > latest)
+			continue;
+		st->by_line++;
+		if (v->seq > from)
+			st->line_pending++;
+		if (v->end_ns / NS > st->line_newest)
+			st->line_newest = v->end_ns / NS;
+	}
+	snapshot_list_release(&list);
+	st->snapshots += st->line_pending;
+	st->whole += st->by_line - st->line_pending;
+	if (st->line_pending > 0 && st->line_newest > st->newest)
+		st->newest = st->line_newest;
+	return 0;
+}
+
 /* A cancelled or lost image that the newest sealed one cannot be restored without. */
 static void
 leant_look(struct status *st)
@@ -101,7 +149,8 @@ jobs_look(struct status *st, struct err *e)
 	if (job_list(st->s, &numbers, &n, e) != 0)
 		return -1;
 	while (n-- > 0) {
-		if ((rc = job_read(st->s, numbers[n], &st->last, e)) == 0 && strcmp(st->last.kind, "build") == 0)
+		if ((rc = job_read(st->s, numbers[n], &st->last, e)) == 0 && (strcmp(st->last.kind, "build") == 0 ||
+		    strcmp(st->last.kind, "backup") == 0 || strcmp(st->last.kind, "refill") == 0))
 			break;
 		if (rc == -1)
 			break;
@@ -165,6 +214,16 @@ verdict(const struct status *st, char line[LINE_MAX_LEN])
 		sealed_words(st, st->sealed, line);
 		return "NOT YET PROTECTED OFF SITE";
 	}
+	if (st->line.reachable && st->line.missing > 0 && (st->held != NULL || st->by_line > 0)) {
+		(void)snprintf(line, LINE_MAX_LEN, "vault %s misses %" PRIu64 " chunks of this machine's snapshots.  Next: samara-seed refill",
+		    st->s->trust.vault_name, st->line.missing);
+		return "PROTECTED BUT";
+	}
+	if (st->by_line > 0 && (st->held == NULL || st->line_newest > st->held->envelope.end_ns / NS)) {
+		(void)snprintf(line, LINE_MAX_LEN, "vault %s has the snapshot of %s.", st->s->trust.vault_name,
+		    seed_when(when, st->line_newest));
+		return "PROTECTED";
+	}
 	if (st->held != NULL) {
 		(void)snprintf(line, LINE_MAX_LEN, "vault %s holds image %s of %s and has answered for it.", st->s->trust.vault_name,
 		    st->held->begin.short_name, seed_when(when, st->held->manifest.sealed));
@@ -216,6 +275,19 @@ is_sealed_too(const struct status *st, const struct image_state *im)
 }
 
 static void
+next_print(const struct status *st)
+{
+	char when[SEED_WHEN_MAX], word[STATUS_LINE_MAX], day[HUMAN_MAX], pledge[96] = "";
+
+	if (st->line.pledge_until != 0)
+		(void)snprintf(pledge, sizeof(pledge), ".  pledge: until %s", human_day(day, st->line.pledge_until));
+	else if (st->line.there && st->line.unpledged != NULL)
+		(void)snprintf(pledge, sizeof(pledge), ".  pledge: the vault has not heard of %s", st->line.unpledged);
+	out_text("next run    %s.  line: %s.  kit: %s%s\n", st->line.next != 0 ? seed_when(when, st->line.next) : "when you start one",
+	    status_line_word(&st->line, word), kit_word(st), pledge);
+}
+
+static void
 text_print(const struct status *st, const char *word, const char *why)
 {
 	char when[SEED_WHEN_MAX], line[LINE_MAX_LEN], keep[512];
@@ -224,6 +296,9 @@ text_print(const struct status *st, const char *word, const char *why)
 	if (st->leant != NULL)
 		out_text("attention   image %s cannot be restored without a disk of %s, which is %s: build again\n",
 		    st->sealed->begin.short_name, st->leant->begin.short_name, image_state_word(st->leant));
+	if (status_line_ends_soon(&st->line, io_now()))
+		out_text("attention   the pledge of %s ends on %s: ask where its disks are; the vault can wait longer (samara-import pledge "
+		    "VAULT %s --extend 30d)\n", st->line.pledged, human_day(keep, st->line.pledge_until), st->line.pledged);
 	for (size_t i = 0; i < st->n; i++)
 		if (is_sealed_too(st, st->images[i])) {
 			sealed_words(st, st->images[i], line);
@@ -247,7 +322,7 @@ text_print(const struct status *st, const char *word, const char *why)
 		if (seed_keep_line(st->images[i], keep, sizeof(keep))[0] != 0)
 			out_text("disks       %s\n", keep);
 	last_print(st);
-	out_text("next run    when you start one.  line: none.  kit: %s\n", kit_word(st));
+	next_print(st);
 }
 
 static void
@@ -272,6 +347,13 @@ json_print(const struct status *st, const char *word, const char *why)
 		out_u64(o, "last_job", st->last.number);
 		out_u64(o, "last_warnings", st->last.warnings);
 	}
+	out_str(o, "line", !st->line.there ? "none" : st->line.reachable ? "reachable" : "not reachable");
+	if (st->line.reachable)
+		out_u64(o, "missing", st->line.missing);
+	if (st->line.pledge_until != 0)
+		out_i64(o, "pledge_until", st->line.pledge_until);
+	if (st->line.next != 0)
+		out_i64(o, "next_run", st->line.next);
 	out_str(o, "kit", st->kit != 0 ? "missing" : st->note.inside ? "inside state" : "saved");
 	out_emit(o);
 }
@@ -283,6 +365,8 @@ status_gather(struct status *st, struct err *e)
 		return -1;
 	images_look(st);
 	leant_look(st);
+	if (status_line_gather(st->s, st->images, st->n, &st->line, e) != 0 || by_line_look(st, e) != 0)
+		return -1;
 	if (jobs_look(st, e) != 0)
 		return -1;
 	st->kit = kit_note_read(st->s, &st->note, e);

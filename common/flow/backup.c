@@ -15,6 +15,8 @@
 #include "common/flow/awake.h"
 #include "common/flow/backup_job.h"
 #include "common/flow/line_note.h"
+#include "common/flow/line_pledge.h"
+#include "common/flow/line_refill.h"
 #include "common/flow/policy.h"
 #include "common/net/throttle.h"
 #include "common/pack/id_sorter.h"
@@ -166,10 +168,35 @@ line_begin(struct backup *k, struct err *e)
 	return (k->l = line_open(&o, e)) == NULL ? -1 : 0;
 }
 
+/*
+ * Pledges, answers and receipts first, and what the vault misses.  Where it is out of reach
+ * the backup itself says so, and waits; nothing here ends a backup.
+ */
+static int
+line_hear(struct backup *k, struct err *e)
+{
+	struct line_told told = { .pledges = 0 };
+	struct refill_result refilled;
+	struct err mine;
+
+	err_clear(&mine);
+	if (line_contact(k->l, k->b->s, k->b->k, &told, &mine) == 0 &&
+	    line_mend(k->l, k->b->s, k->b->k, k->b->job, &refilled, &mine) >= 0)
+		return 0;
+	if (mine.code == ERR_INTERRUPTED || mine.code == ERR_MEMORY) {
+		if (e != NULL)
+			*e = mine;
+		return -1;
+	}
+	if (mine.code != ERR_LINE && mine.code != ERR_PROXY)
+		say_warn("%s", mine.msg);
+	return 0;
+}
+
 static int
 backup_steps(struct backup *k, struct err *e)
 {
-	if (backup_rule(k, e) != 0 || line_begin(k, e) != 0 || backup_open(k, e) != 0)
+	if (line_begin(k, e) != 0 || line_hear(k, e) != 0 || backup_rule(k, e) != 0 || backup_open(k, e) != 0)
 		return -1;
 	k->session = true;
 	if (backup_head_check(k, e) != 0 || backup_rule_pledged(k, e) != 0 || asker_open(k, e) != 0 || backup_earlier(k, e) != 0 || backup_source_keep(k, e) != 0 ||

@@ -18,12 +18,11 @@
 #include "common/pack/refs.h"
 
 #define SORT_MEMORY	((size_t)16 << 20)
-#define RECEIPT_MAX	(RECORD_BODY_MAX + 4096)
 
 struct taking {
 	struct state *s;
 	const struct domain_keys *k;
-	uint8_t *bytes;
+	const uint8_t *bytes;
 	size_t len;
 	struct receipt p;
 	uint8_t digest[DIGEST_LEN];
@@ -38,8 +37,6 @@ receipt_open(struct taking *t, const char *path, struct err *e)
 {
 	const struct trust *trust = &t->s->trust;
 
-	if (file_read(AT_FDCWD, path, RECEIPT_MAX, &t->bytes, &t->len, e) != 0)
-		return -1;
 	if (statement_open(&receipt_schema, &t->p, t->bytes, t->len, NULL, e) != 0)
 		return err_during(e, "%s", path);
 	if (memcmp(t->p.vault_id, trust->vault_id, ID_LEN) != 0)
@@ -291,19 +288,34 @@ result_fill(struct taking *t)
 }
 
 int
-machine_receipt(struct state *s, const struct domain_keys *k, const char *path, bool dry_run, struct buf *answer,
-    struct machine_receipt *r, struct err *e)
+machine_receipt_take(struct state *s, const struct domain_keys *k, const uint8_t *bytes, size_t len, const char *name,
+    bool dry_run, struct buf *answer, struct machine_receipt *r, struct err *e)
 {
-	struct taking t = { .s = s, .k = k, .r = r };
+	struct taking t = { .s = s, .k = k, .r = r, .bytes = bytes, .len = len };
 	int lock = -1, rc = -1;
 
 	memset(r, 0, sizeof(*r));
-	if ((lock = state_lock(s, e)) != -1 && state_trust_load(s, k, e) == 0 && receipt_open(&t, path, e) == 0 &&
+	if ((lock = state_lock(s, e)) != -1 && state_trust_load(s, k, e) == 0 && receipt_open(&t, name, e) == 0 &&
 	    image_find(&t, e) == 0 && (rc = receipt_accept(&t, dry_run, answer, e)) == 0)
 		result_fill(&t);
 	image_state_free(t.im);
-	free(t.bytes);
 	if (lock != -1)
 		(void)io->close(lock);
+	return rc;
+}
+
+int
+machine_receipt(struct state *s, const struct domain_keys *k, const char *path, bool dry_run, struct buf *answer,
+    struct machine_receipt *r, struct err *e)
+{
+	uint8_t *bytes;
+	size_t len;
+	int rc;
+
+	memset(r, 0, sizeof(*r));
+	if (file_read(AT_FDCWD, path, RECEIPT_MAX, &bytes, &len, e) != 0)
+		return -1;
+	rc = machine_receipt_take(s, k, bytes, len, path, dry_run, answer, r, e);
+	free(bytes);
 	return rc;
 }

@@ -34,4 +34,9 @@ struct machine_receipt {
 int machine_receipt(struct state *s, const struct domain_keys *k, const char *path, bool dry_run, struct buf *answer,
     struct machine_receipt *r, struct err *e);
 
+/* The same of a receipt that is here; messages call it ${name}. */
+#define RECEIPT_MAX	(RECORD_BODY_MAX + 4096)
+int machine_receipt_take(struct state *s, const struct domain_keys *k, const uint8_t *bytes, size_t len, const char *name,
+    bool dry_run, struct buf *answer, struct machine_receipt *r, struct err *e);
+
 #endif

@@ -7,6 +7,8 @@
 #include "common/base/err.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/flow/ingest_job.h"
+#include "common/flow/receipt.h"
 #include "common/flow/serve_frame.h"
 #include "common/flow/upload.h"
 #include "common/flow/vault_alerts.h"
@@ -19,9 +21,20 @@ alerts_run(struct vault *v, struct err *e)
 	return vault_alerts(v, NULL, NULL, e);
 }
 
+/* The clocks move on even where nobody decides anything. */
+static int
+keep_leases(struct vault *v, struct err *e)
+{
+	if (vault_begin(v, e) != 0 || vault_commit(v, e) != 0)
+		return -1;
+	return vault_leases(v, e);
+}
+
 const struct serve_hook serve_hooks[] = {
 	{ "sessions", 900, upload_sweep },
 	{ "alerts", 300, alerts_run },
+	{ "leases", 600, keep_leases },
+	{ "receipts", 15, vault_receipts_due },
 	{ NULL, 0, NULL }
 };
 

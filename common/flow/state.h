@@ -22,7 +22,8 @@
  *   snaps/NNNNNNNN.itm        its listing as a journal of items: base of the next increment
  *   snaps/NNNNNNNN.root       its root chunk, plain, to make it again if it is lost
  *   givenup/NNNNNNNN          what this machine said it cannot make again (state_refs.h)
- *   images/rm4k/…             journal of a build, label-N, manifest, custody/
+ *   givenup/NNNNNNNN.files    snapshots and files that were lost with it; givenup/told: lists that the vault has
+ *   images/rm4k/…             journal of a build, label-N, manifest, custody/, told (image_told.h)
  *   views/NAME.{json,lock}    snapshots of a source that a build uses (source_view.h)
  *   jobs/NNNNNNNN.json        jobs; runs/: temporary, cache/: may be deleted
  */

@@ -59,4 +59,14 @@ struct topup_calls {
 int topup_collect(struct state *s, const struct domain_keys *k, struct topup_ids *want, const struct topup_calls *calls,
     struct err *e);
 
+/**
+ * snapshot_meta_each(s, k, seq, put, arg, e):
+ * Make the chunks again that snapshot ${seq}'s listing consists of (leaves, nodes,
+ * spills, root), from its item log and root in the state, and hand each to ${put}; one may come
+ * twice.  No file is read.  0; 1 the state does not have the log or the root any more (some may
+ * have been told); -1 with ${e} or what ${put} says.
+ */
+typedef int (*topup_put_fn)(void *arg, unsigned kind, const uint8_t id[DIGEST_LEN], const uint8_t *plain, size_t len, struct err *e);
+int snapshot_meta_each(struct state *s, const struct domain_keys *k, uint64_t seq, topup_put_fn put, void *arg, struct err *e);
+
 #endif

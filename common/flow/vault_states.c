@@ -175,6 +175,7 @@ state_write(struct states *s, const struct cat_snapshot *found, struct err *e)
 
 	if ((rc = catalog_get(s->v->catalog, &cat_snapshots, &row, e)) != 0)
 		return rc == 1 ? 0 : -1;
+	memcpy(row.pending_on, found->pending_on, ID_LEN);
 	row.state = found->state;
 	row.missing = found->missing;
 	row.promised = found->promised;

@@ -17,6 +17,7 @@
 #include "common/flow/line.h"
 #include "common/flow/upload.h"
 #include "common/flow/vault_machine.h"
+#include "formats/fmt_line_machine.h"
 #include "formats/fmt_snapshot.h"
 
 enum inside_cut { CUT_NONE, CUT_BEFORE, CUT_AFTER };
@@ -258,6 +259,17 @@ inside_route(const struct net_ask *a, const struct inside_body *b, struct buf *o
 	return inside_session(a, what[0] == '/' ? what + 1 : what, id, b, out, e);
 }
 
+/* What every contact asks besides: there is no receipt, and nothing is missing.  Not counted among the requests. */
+static inline int
+inside_contact(const struct net_ask *a, struct buf *out, struct err *e)
+{
+	struct contact c = { .generation = 1, .machine_name = "db1", .purpose = PURPOSE_NEW, .subscription = SUBSCRIPTION_ACTIVE };
+
+	if (strcmp(a->path, "contact") != 0)
+		return 0;
+	return inside_out(&contact_schema, &c, out, e);
+}
+
 int
 line_ask(struct line *l, const struct net_ask *a, struct net_answer *r, struct err *e)
 {
@@ -271,6 +283,9 @@ line_ask(struct line *l, const struct net_ask *a, struct net_answer *r, struct e
 	if (strncmp(a->path, "sessions", 8) != 0)
 		return err_set(e, ERR_LINE, "nobody answers that here");
 	buf_init(&r->body);
+	r->status = 200;
+	if (strncmp(a->path, "sessions", 8) != 0)
+		return inside_contact(a, &r->body, e);
 	if (a->body == NULL && a->body_len > 0) {
 		assert_non_null(whole = malloc(a->body_len));
 		assert_int_equal(a->send(a->send_arg, 0, whole, a->body_len), (long)a->body_len);

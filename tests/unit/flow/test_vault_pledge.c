@@ -67,6 +67,23 @@ image_b(struct site *s, struct seed_image *b, const struct seed_image *a)
 	seed_manifest(b, s->disk[2], 1);
 }
 
+/* The image that snapshot ${seq} waits for. */
+static void
+waits_for(struct site *s, int64_t seq, const uint8_t image[ID_LEN])
+{
+	struct cat_snapshot row;
+	struct vault *v;
+
+	err_clear(&s->e);
+	v = vault_open(s->vault, VAULT_NO_KEY, &s->e);
+	assert_non_null(v);
+	memcpy(row.machine_id, s->m.id, ID_LEN);
+	row.seq = seq;
+	assert_int_equal(catalog_get(v->catalog, &cat_snapshots, &row, &s->e), 0);
+	assert_memory_equal(row.pending_on, image, ID_LEN);
+	vault_close(v);
+}
+
 static struct vault *
 opened(struct site *s)
 {
@@ -152,6 +169,7 @@ what_was_pledged_is_pending_until_its_disks_come(void **state)
 	assert_true(t.until > io_now() + 59 * DAY && t.until <= io_now() + 60 * DAY);
 	assert_int_equal(site_image(s, &b), IMAGE_SEALED);
 	snapshot_is(s, 2, SNAPSHOT_PENDING, 0, 32);
+	waits_for(s, 2, b.id);
 	site_rebuild_agrees(s);
 	assert_int_equal(pledge(s, 1, "bbbb", 1, &t), 1);
 	assert_int_equal(site_ingest(s, 2), 0);

@@ -1,0 +1,82 @@
+#!/bin/sh
+# From sealed to handed off over the line: an image is pledged while its disks travel,
+# its snapshot is pending and names the image, a lost image becomes a gap and comes
+# back, the lease is made longer, the disks come one after the other, and
+# the receipt is fetched, answered and known on both sides without a file.
+set -eu
+
+fail() { echo "$1"; shift; cat "$@"; exit 1; }
+# number NAME FILE: a number from the last object of --json
+number() { tail -n 1 "$2" | tr ',{}' '\n\n\n' | sed -n "s/^ *\"$1\": *//p"; }
+image() { samara-seed images --json | sed -n 's/.*"image": *"\([A-Z0-9]*\)".*/\1/p' | sed -n "$1p"; }
+vault_says() { samara-import list vault snapshots | grep -q "$1"; }
+
+port=$((20000 + $$ % 20000))
+samara-import create vault --name dc --key-copy key.copy --url "https://127.0.0.1:$port" >log 2>&1 || fail create log
+samara-import serve vault --listen "127.0.0.1:$port" >serve.log 2>&1 &
+server=$!
+trap 'kill $server 2>/dev/null; wait $server 2>/dev/null' EXIT
+samara-import credential vault web1 --out web1.crd >log 2>&1 || fail credential log
+echo 'correct horse battery staple' >pass
+samara-seed register web1.crd --offline --machine web1 --passphrase-file pass --kit kit.txt >log 2>&1 || fail register log
+
+mkdir -p src/dir disk1 disk2
+head -c 24000000 /dev/urandom >src/dir/big
+i=0
+while [ $i -lt 80 ]; do
+	i=$((i + 1))
+	head -c $((i * 97)) /dev/urandom >"src/dir/small$i"
+done
+samara-seed build --to disk1 --plain-directory --passphrase-file pass src >out 2>log || fail build out log
+first=$(image 1)
+
+# The vault hears of it with the parcel.
+samara-seed ship "$first" --carrier DHL --tracking T1 >out 2>log || fail ship out log
+grep -q "The vault knows what is on its way" out || fail "ship did not tell the vault" out log serve.log
+vault_says "pending on $first" || { samara-import list vault snapshots; fail "the snapshot is not pending" serve.log; }
+samara-import list vault images | grep -q "$first.*shipped" || fail "the image is not shipped" serve.log
+# Names and sizes are there before a disk is: the listing's chunks stand in the vault.
+[ "$(find vault/packs -type f | wc -l)" -ge 1 ] || fail "no chunk of the listing was sent" out
+samara-seed status >out 2>&1 || true
+grep -q "^NOT YET PROTECTED OFF SITE: image $first is in the parcel" out || fail "status" out
+grep -q "pledge: until" out || fail "status does not say how long the pledge holds" out
+samara-seed snapshots >out 2>&1 || fail snapshots out
+grep -q "pending on $first" out || fail "the machine does not call it pending" out
+
+# It waits as long as it is told to.
+samara-import pledge vault "$first" --extend 30d --reason snow >out 2>&1 || fail extend out
+grep -q "1 disk to come, promised now until" out || fail "the lease is not longer" out
+
+# Lost, and found again: the vault hears both at once.
+samara-seed lost "$first" >out 2>&1 || fail lost out
+vault_says gap || fail "a lost image promises still" out
+samara-seed lost "$first" --found >out 2>&1 || fail found out
+vault_says "pending on $first" || fail "a found image promises nothing" out
+
+# A second contact has nothing to say.
+samara-seed receipt >out 2>&1 || fail receipt out
+grep -q "there is no new receipt" out || fail "a receipt before the disk" out
+
+# The disk comes; the receipt is given by itself, fetched and answered.
+samara-import ingest vault disk1 >out 2>&1 || fail ingest out
+vault_says whole || fail "not whole after its disk came" out
+until samara-seed receipt --json >out 2>log && grep -q '"receipts": *1' out; do sleep 0.05; done
+samara-seed receipt >out 2>&1 || fail "receipt again" out
+samara-import list vault images | grep -q "$first.*handed-off" || { samara-import list vault images; fail "the vault does not know of the hand-off" out serve.log; }
+samara-seed images >out 2>&1 || fail images out
+grep -q "$first.*handed-off" out || fail "the machine does not know of the hand-off" out
+samara-seed status >out 2>&1 || fail "status after the hand-off" out
+grep -q "^PROTECTED" out || fail "not protected" out
+
+# Both halves of the custody log are with the vault.
+samara-import list vault custody >out 2>&1 || fail custody out
+grep -q "handed off" out || fail "the machine's half" out
+
+# A rebuilt catalog says the same.
+kill $server
+wait $server 2>/dev/null || true
+samara-import list vault snapshots >before 2>/dev/null
+samara-import rebuild vault >log 2>&1 || fail rebuild log
+samara-import list vault snapshots >after 2>/dev/null
+cmp before after || fail "a rebuild gives other answers" before after
+echo "pledged, pending, lost, found, ingested, handed off: without a file"
