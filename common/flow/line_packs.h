@@ -44,6 +44,7 @@ int line_packs_flush(struct line_packs *p, struct err *e);
 struct line_packs_totals {
 	uint64_t chunks, held, packs, bytes;	/* sent; not sent, as the vault holds them; packs and their bytes */
 };
+/* What was sent so far. */
 void line_packs_totals(const struct line_packs *p, struct line_packs_totals *t);
 
 /* Called after each pack that was sent; non-zero with ${e} ends it. */
