@@ -218,9 +218,10 @@ state_agree(struct backup *k, const struct committed *done, struct err *e)
 static int
 lists_send(struct backup *k, struct err *e)
 {
-	int snaps = dir_open(k->b->s->fd, "snaps", e), rc;
+	int snaps, rc;
 
-	if (snaps == -1)
+	/* A run that only goes on with the commit of an earlier one has needed it for nothing so far. */
+	if (build_runs_open(k->b, e) != 0 || (snaps = dir_open(k->b->s->fd, "snaps", e)) == -1)
 		return -1;
 	rc = backup_list_send(&k->t, snaps, k->b->runs_fd, &k->b->im->envelope, &k->base, e);
 	io->close(snaps);

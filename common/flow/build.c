@@ -316,7 +316,7 @@ build_seal(const char *state_path, const char *short_name, const char *const *di
 		goto out;
 	}
 	if (build_disks_open(b, e) != 0 || disks_all_known(b, e) != 0 || (b->j = journal_append(b->im->fd, "journal", e)) == NULL ||
-	    dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1 || losses_check(b, e) != 0)
+	    build_runs_open(b, e) != 0 || losses_check(b, e) != 0)
 		goto out;
 	if ((rc = build_finish(b, pass, len, false, e)) == 0)
 		report_fill(b);

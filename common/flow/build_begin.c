@@ -323,12 +323,19 @@ writers_most(const struct build *b)
 }
 
 int
+build_runs_open(struct build *b, struct err *e)
+{
+	if (b->runs_fd == -1 && (dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1))
+		return -1;
+	return 0;
+}
+
+int
 build_seen_open(struct build *b, unsigned writers, struct err *e)
 {
 	size_t memory = b->o->memory, other = pack_sink_memory(writers) + (80u << 20) + b->workers * (size_t)(8u << 20);
 
-	if (b->runs_fd == -1 &&
-	    (dir_make(b->s->fd, "runs", 0700, e) != 0 || (b->runs_fd = dir_open(b->s->fd, "runs", e)) == -1))
+	if (build_runs_open(b, e) != 0)
 		return -1;
 	memory = memory > other + SEEN_MEMORY_MIN ? memory - other : SEEN_MEMORY_MIN;
 	b->seen = seen_new(b->runs_fd, memory, SEEN_DISK, e);

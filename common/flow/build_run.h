@@ -59,6 +59,9 @@ struct build_news {
 };
 void build_news_release(struct build_news *n);
 
+/* Where what memory does not hold goes: runs/ in the state, opened if it is not.  0 or -1 with ${e}. */
+int build_runs_open(struct build *b, struct err *e);
+
 /* build_begin.c: for a build over the line. */
 
 /* The record that a journal begins with, appended to ${out}.  0 or -1. */

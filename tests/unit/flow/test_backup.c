@@ -247,6 +247,33 @@ a_torn_line_costs_nothing_twice(void **state)
 	assert_true(inside.pack_bytes < LISTING_BYTES);
 }
 
+/* Its list is a delta, and a run that finds only the commit open sends that too. */
+static void
+a_torn_increment_goes_on(void **state)
+{
+	struct world *w = *state;
+	unsigned torn = 0;
+
+	tree(w);
+	done(w);
+	file_put(w, "fresh", 5000, 77);
+	w->o.patience = 1;
+	for (unsigned at = 1; at < 40; at++) {
+		count_anew();
+		inside.cut_at = at;
+		inside.cut_for = 1000000;
+		inside.cut = at % 2 != 0 ? CUT_BEFORE : CUT_AFTER;
+		if (run(w) == 0)
+			break;
+		assert_int_equal(w->e.code, ERR_LINE);
+		torn++;
+	}
+	assert_true(torn > 3);
+	count_anew();
+	done(w);
+	assert_true(w->r.seq >= 2);
+}
+
 static void
 a_short_break_is_waited_for(void **state)
 {
@@ -518,7 +545,7 @@ main(void)
 		T(an_increment_sends_what_changed),
 		T(what_another_set_sent_is_not_sent_again),
 		T(a_torn_line_costs_nothing_twice),
-		T(a_short_break_is_waited_for),
+		T(a_torn_increment_goes_on), T(a_short_break_is_waited_for),
 		T(one_that_is_stopped_goes_on),
 		T(more_than_is_allowed_is_not_sent),
 		T(two_at_once_are_refused),
