@@ -291,6 +291,7 @@ def proxy_main(runs, seed):
     for m in machines:
         for status, n in m.statuses.items():
             told[status] = told.get(status, 0) + n
+    print("figures: faulted %d" % sum(kinds.values()))
     print("%d backups, each with a fault: %s; exits %s" % (runs, ", ".join("%d %s" % (n, k) for k, n in sorted(kinds.items())), told))
 
 
@@ -328,7 +329,8 @@ def kills_main(kills, seed):
     for t in threads:
         t.start()
     r = random.Random(seed)
-    for _ in range(kills):
+    done = 0
+    for done in range(1, kills + 1):
         pause(r.uniform(0.1, 1))
         server.kill()
         server.start()
@@ -343,7 +345,8 @@ def kills_main(kills, seed):
         m.acknowledged = {s: t for s, t in m.acknowledged.items() if s == newest}
     finish(machines, server)
     total = sum(sum(m.statuses.values()) for m in machines)
-    print("%d kills under %d machines, %d backups" % (kills, len(machines), total))
+    print("figures: kills %d" % done)
+    print("%d kills under %d machines, %d backups" % (done, len(machines), total))
 
 
 if __name__ == "__main__":

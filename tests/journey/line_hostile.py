@@ -142,6 +142,7 @@ def main():
         if bad:
             failed += 1
             print("    " + "\n    ".join((out + err).splitlines()[-12:]))
+    print(f"figures: ways {len(rows)}")
     print(f"{len(rows)} ways, {failed} not caught")
     if not only and len(rows) < 30:
         sys.exit("too few ways")
