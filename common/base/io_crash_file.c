@@ -134,6 +134,9 @@ apply_pending(struct fill *w, const struct tape_op *op, size_t i)
 	uint64_t from, to, at, stop;
 	const uint8_t *src = changes(w, op, &from, &to);
 
+	/* A file is cut at once or not at all: length and blocks go in one transaction of the file system's own. */
+	if (op->what == TAPE_TRUNCATE)
+		return length_moment(w) > i ? put(w, NULL, from, to) : 0;
 	for (at = from; at < to; at = stop) {
 		uint64_t run = at;	/* join the sectors that come through */
 

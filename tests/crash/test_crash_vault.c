@@ -492,15 +492,18 @@ static void
 weak_catalog_is_caught(int weak)
 {
 	db_weaken(weak);
-	assert_true(scene_try(&first_image, 0, 2000, 1) > 0);
+	assert_true(scene_try(&first_image, 0, 20000, 1) > 0);
 	db_weaken(weak);
-	assert_true(scene_try(&increment, 0, 2000, 1) > 0);
+	assert_true(scene_try(&increment, 0, 20000, 1) > 0);
 }
 
 static void
 a_catalog_with_synchronous_normal_is_caught(void **state)
 {
 	(void)state;
+	/* Records heal most of what it loses, so it takes many states to see it: too many under sanitizers. */
+	if (SAMARA_SANITIZED)
+		skip();
 	weak_catalog_is_caught(1);
 }
 
