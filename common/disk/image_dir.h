@@ -19,6 +19,12 @@ struct err;
 #define IMAGE_NAME_MAX	32
 
 /* Names below the image's directory, as a string into ${out}.  ${copy}: 0, or 1 for what stands twice. */
+/*
+ * A short name by chance, as it is said (RM4K) and as its directory is called: a letter first, none that look like
+ * digits.  Whether it is taken is for the caller to see.
+ */
+void image_name_draw(char out[SHORT_LEN + 1], char lower[SHORT_LEN + 1]);
+
 void image_name_pack(char out[IMAGE_NAME_MAX], uint32_t number);		/* packs/0000/00000000.pk */
 void image_name_pack_dir(char out[IMAGE_NAME_MAX], uint32_t number);		/* packs/0000 */
 void image_name_parity(char out[IMAGE_NAME_MAX], uint32_t number);		/* parity/0000/00000000.pp */

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "common/base/io.h"
 #include "common/disk/image_dir.h"
 
 /* Every copy 1 stands in a directory of its own name and a 2. */
@@ -7,6 +8,21 @@ static const char *
 second(int copy)
 {
 	return copy == 0 ? "" : "2";
+}
+
+void
+image_name_draw(char out[SHORT_LEN + 1], char lower[SHORT_LEN + 1])
+{
+	static const char alphabet[] = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
+	uint8_t r[SHORT_LEN];
+
+	io_random(r, sizeof(r));
+	for (size_t i = 0; i < SHORT_LEN; i++) {
+		/* The first a letter; the small bias of the remainder hides nothing secret. */
+		out[i] = alphabet[r[i] % (i == 0 ? 23 : sizeof(alphabet) - 1)];
+		lower[i] = (char)(out[i] >= 'A' ? out[i] + 32 : out[i]);
+	}
+	out[SHORT_LEN] = lower[SHORT_LEN] = 0;
 }
 
 void

@@ -34,23 +34,15 @@ disks_have_image(const struct build *b, const char *lower)
 	return false;
 }
 
-/* A short name that neither this state nor the disk knows: no letters that look like digits. */
+/* A short name that neither this state nor the disk knows. */
 static void
 short_name_choose(struct build *b, char out[SHORT_LEN + 1])
 {
-	static const char alphabet[] = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
 	char lower[SHORT_LEN + 1], path[32];
 	struct stat st;
-	uint8_t r[SHORT_LEN];
 
 	do {
-		io_random(r, sizeof(r));
-		for (size_t i = 0; i < SHORT_LEN; i++) {
-			/* The first a letter; the small bias of the remainder hides nothing secret. */
-			out[i] = alphabet[r[i] % (i == 0 ? 23 : sizeof(alphabet) - 1)];
-			lower[i] = (char)(out[i] >= 'A' ? out[i] + 32 : out[i]);
-		}
-		out[SHORT_LEN] = lower[SHORT_LEN] = 0;
+		image_name_draw(out, lower);
 		snprintf(path, sizeof(path), "images/%s", lower);
 	} while (disks_have_image(b, lower) || io->fstatat(b->s->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
 }

@@ -120,10 +120,6 @@ int build_checkers_join(struct build *b, struct err *e);
  * that.  It is let go, and the number is looked at again (build_number.c).
  */
 void build_number_pause(struct build *b);
-/* Bytes that closing a disk takes which carries this, in a snapshot of ${ids} chunks. */
-uint64_t build_closing_cost(const struct build_disk *bd, uint32_t packs, uint32_t longest, uint64_t index_bytes, uint64_t ids);
-/* Bytes that may still be written on it. */
-int build_disk_free(const struct build_disk *bd, uint64_t *bytes, struct err *e);
 
 /* build_close.c */
 struct image_state;

@@ -5,6 +5,7 @@
 
 #include "common/base/progress.h"
 #include "common/flow/build_run.h"
+#include "common/flow/disk_room.h"
 #include "common/flow/topup_build.h"
 
 /* A disk is asked for by its name. */
@@ -25,9 +26,9 @@ snapshot_fits(struct build *b, const struct build_disk *bd, bool *fits, struct e
 {
 	uint64_t have = 0;
 
-	if (build_disk_free(bd, &have, e) != 0)
+	if (disk_writable(&bd->target, bd->packs, &have, e) != 0)
 		return -1;
-	*fits = have >= build_closing_cost(bd, bd->packs, bd->longest, bd->index_bytes,
+	*fits = have >= disk_closing_cost(bd->b->im->options.parity, bd->packs, bd->longest, bd->index_bytes,
 	    topup_is(b) ? b->im->chunks : b->im->envelope.refs_count);
 	return 0;
 }

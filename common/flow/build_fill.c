@@ -12,14 +12,10 @@
 #include "common/base/space.h"
 #include "common/disk/image_dir.h"
 #include "common/flow/build_run.h"
+#include "common/flow/disk_room.h"
 #include "common/pack/pack_build.h"
 #include "formats/fmt_parity.h"
 
-#define CLOSING_SLACK	(UINT64_C(4) << 20)	/* label, keys, custody, statement, and what the file system keeps for itself */
-#define BTRFS_GROUPS	(UINT64_C(3) << 30)
-#define BTRFS_SLACK	(UINT64_C(16) << 20)
-#define CLOSING_FILES	64u	/* index, snapshot, statement, manifest and custody log, with their directories */
-#define PACK_SLACK	(UINT64_C(16) << 10)	/* a pack's inode, and the end of its last block */
 
 bool
 build_no_read_back(const struct build *b)
@@ -142,38 +138,6 @@ build_checkers_join(struct build *b, struct err *e)
 
 /* --- while packs are written --- */
 
-uint64_t
-build_closing_cost(const struct build_disk *bd, uint32_t packs, uint32_t longest, uint64_t index_bytes, uint64_t ids)
-{
-	uint32_t percent = bd->b->im->options.parity, groups = parity_groups(packs, percent);
-	uint64_t files = (uint64_t)packs + (groups == 0 ? 0 : parity_number(packs, groups, percent, groups));
-
-	return 2 * index_bytes + 2 * ids * DIGEST_LEN + parity_room(packs, longest, percent) + CLOSING_SLACK +
-	    files * PACK_SLACK;
-}
-
-int
-build_disk_free(const struct build_disk *bd, uint64_t *bytes, struct err *e)
-{
-	uint64_t files = CLOSING_FILES + bd->packs / 5;	/* at most as much parity as there may be */
-	uint64_t keep;
-	struct space s;
-
-	if (space_read(bd->target.fd, bd->target.path, &s, e) != 0)
-		return -1;
-	*bytes = s.free;
-	/* btrfs guesses: metadata, of which it keeps two copies, grows out of the same space by whole groups. */
-	if (strcmp(bd->target.fs_type, "btrfs") == 0) {
-		keep = s.total / 5;
-		keep = (keep < BTRFS_GROUPS ? keep : BTRFS_GROUPS) + BTRFS_SLACK;
-		*bytes = *bytes > keep ? *bytes - keep : 0;
-	}
-	/* Without an inode no byte can be written; where they are not counted, none is missing. */
-	if (s.files_counted && s.files_free < files)
-		*bytes = 0;
-	return 0;
-}
-
 /* A disk that was full did not give back what was written: the first. */
 static int
 disks_bad(struct build *b, struct err *e)
@@ -210,11 +174,11 @@ disk_room(void *arg, const struct sink_disk *d, const struct pack_info *next, st
 		return err_set(e, ERR_INTERNAL, "disk %s is not at hand", d->name);
 	if (bd->packs >= PACKS_PER_DISK_MAX)
 		return 1;
-	if (build_disk_free(bd, &have, e) != 0)
+	if (disk_writable(&bd->target, bd->packs, &have, e) != 0)
 		return -1;
 	ids = atomic_load(&b->disks.ids) + next->count;
 	longest = next->len > bd->longest ? next->len : bd->longest;
-	need = next->len + build_closing_cost(bd, bd->packs + 1, longest, bd->index_bytes + row, ids) + b->im->options.reserve;
+	need = next->len + disk_closing_cost(b->im->options.parity, bd->packs + 1, longest, bd->index_bytes + row, ids) + b->im->options.reserve;
 	if (have < need)
 		return 1;
 	build_disk_carries(bd, next->len, next->table_len);

@@ -83,18 +83,11 @@ state_make(struct exporting *x, struct err *e)
 static void
 name_choose(struct exporting *x, char out[SHORT_LEN + 1], char lower[SHORT_LEN + 1])
 {
-	static const char alphabet[] = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
-	uint8_t r[SHORT_LEN];
 	char path[32];
 	struct stat st;
 
 	do {
-		io_random(r, sizeof(r));
-		for (size_t i = 0; i < SHORT_LEN; i++) {
-			out[i] = alphabet[r[i] % (i == 0 ? 23 : sizeof(alphabet) - 1)];
-			lower[i] = (char)(out[i] >= 'A' ? out[i] + 32 : out[i]);
-		}
-		out[SHORT_LEN] = lower[SHORT_LEN] = 0;
+		image_name_draw(out, lower);
 		(void)snprintf(path, sizeof(path), "images/%s", lower);
 	} while (io->fstatat(x->s.fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
 }

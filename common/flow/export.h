@@ -47,10 +47,10 @@ struct export_result {
 /**
  * vault_export(v, o, r, e):
  * Export.  0; 3 with ${r}: some chunks are missing and the disks hold the rest, or snapshots
- * were left out; -1 with ${e}: ERR_NO_MACHINE, ERR_NO_SNAPSHOT, ERR_DISK_NEEDED (the same
+ * were left out; -1 with ${e}: ERR_NOT_FOUND (the machine), ERR_NO_SNAPSHOT, ERR_DISK_NEEDED (the same
  * command with another disk goes on), ERR_TARGET, ERR_MEDIUM.  After a power cut the same
- * command goes on; what stands on closed disks is not written again.  Memory: 64 MB
- * and 24 bytes a pack of the vault.
+ * command goes on; what stands on closed disks is not written again.  Memory: 100 MB,
+ * 64 bytes a pack of the vault, and what the reference lists of 32 snapshots take to be read.
  */
 int vault_export(struct vault *v, const struct export_options *o, struct export_result *r, struct err *e);
 

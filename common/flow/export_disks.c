@@ -12,12 +12,10 @@
 #include "common/crypto/sign.h"
 #include "common/disk/image_dir.h"
 #include "common/flow/custody.h"
+#include "common/flow/disk_room.h"
 #include "common/flow/export_job.h"
 #include "formats/fmt_listing.h"
 #include "formats/fmt_parity.h"
-
-#define CLOSING_SLACK	(UINT64_C(4) << 20)	/* label, keys, custody, statement, and what the file system keeps */
-#define PACK_SLACK	(UINT64_C(16) << 10)
 
 static void
 disk_name(const struct exporting *x, char out[16])
@@ -126,28 +124,18 @@ disk_again(struct exporting *x, const struct image_disk *d, struct err *e)
 	return image_packs(&x->s, x->im, disk_weigh, x, e);
 }
 
-static uint64_t
-closing_cost(const struct exporting *x, uint32_t packs, uint32_t longest, uint64_t index_bytes)
-{
-	uint32_t percent = x->im->options.parity, groups = parity_groups(packs, percent);
-	uint64_t files = (uint64_t)packs + (groups == 0 ? 0 : parity_number(packs, groups, percent, groups));
-
-	return 2 * index_bytes + parity_room(packs, longest, percent) + CLOSING_SLACK + files * PACK_SLACK;
-}
-
 /* Does so much more go onto the disk in hand?  1 yes, 0 no, -1. */
 static int
 disk_has_room(struct exporting *x, uint64_t len, uint32_t table_len, int pack, struct err *e)
 {
-	struct statfs fs;
-	uint64_t there, needed;
+	uint32_t longest = pack && len > x->longest ? (uint32_t)len : x->longest;
+	uint64_t there, needed, row = pack ? INDEX_ROW_HEAD_LEN + (uint64_t)table_len + PACK_FOOT_LEN : 0;
 
-	if (io->fstatfs(x->target.fd, &fs) != 0)
-		return err_errno(e, "look at %s", x->target.path);
-	there = (uint64_t)fs.f_bavail * (uint64_t)(fs.f_frsize > 0 ? fs.f_frsize : fs.f_bsize);
-	needed = len + closing_cost(x, x->next_pack + (pack ? 1 : 0), pack && len > x->longest ? (uint32_t)len : x->longest,
-	    x->index_bytes + (pack ? INDEX_ROW_HEAD_LEN + (uint64_t)table_len + PACK_FOOT_LEN : 0));
-	return there >= x->im->options.reserve && there - x->im->options.reserve >= needed;
+	if (disk_writable(&x->target, x->next_pack, &there, e) != 0)
+		return -1;
+	needed = len + x->im->options.reserve + disk_closing_cost(x->im->options.parity, x->next_pack + (pack != 0), longest,
+	    x->index_bytes + row, 0);
+	return there >= needed;
 }
 
 /* --- closing --- */

@@ -123,6 +123,9 @@ told_nobody(struct alerts *a, const struct alert *x)
 {
 	if (a->fn != NULL)
 		a->fn(a->arg, x);
+	/* Whoever is named later hears of what is open then. */
+	if (a->how.command[0] == 0 && a->how.mail[0] == 0)
+		return 1;
 	return alert_tell(a->how.command, a->how.mail, "vault", a->v->desc.name, x, a->e) == 1;
 }
 
