@@ -28,7 +28,9 @@ chmod +x told.sh sendmail
 SAMARA_SENDMAIL=$WORK/sendmail
 export SAMARA_SENDMAIL
 
-# Nobody is told until somebody says whom; a test says whether it gets through.
+# Nobody is told until somebody says whom, and then of what is open already; a test says whether it gets through.
+samara-import alerts vault >out 2>log || fail "alerts without anybody to tell" out log
+grep -q '^told by     nobody' out || fail "nobody is told, and it is not said" out
 rc=0
 samara-import alerts vault --test >out 2>log || rc=$?
 [ "$rc" = 2 ] || fail "a test without anybody to tell: $rc" log
