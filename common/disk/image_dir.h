@@ -25,6 +25,7 @@ struct err;
  */
 void image_name_draw(char out[SHORT_LEN + 1], char lower[SHORT_LEN + 1]);
 
+/* Where each thing stands below samara/IMAGE/; ${copy} is 0 or 1 where it stands twice. */
 void image_name_pack(char out[IMAGE_NAME_MAX], uint32_t number);		/* packs/0000/00000000.pk */
 void image_name_pack_dir(char out[IMAGE_NAME_MAX], uint32_t number);		/* packs/0000 */
 void image_name_parity(char out[IMAGE_NAME_MAX], uint32_t number);		/* parity/0000/00000000.pp */
