@@ -12,7 +12,8 @@
 #include "common/base/log.h"
 #include "common/crypto/sign.h"
 #include "common/flow/backup_job.h"
-#include "common/flow/backup_list.h"
+#include "common/flow/line_envelopes.h"
+#include "common/flow/line_list.h"
 #include "common/flow/line_note.h"
 
 #define HEADS_TRIED	8u	/* as often another set of this machine may be quicker */
@@ -53,50 +54,6 @@ backup_head_check(struct backup *k, struct err *e)
 /* --- commit --- */
 
 static int
-row_add(struct buf *out, const uint8_t *envelope, size_t len, struct err *e)
-{
-	struct wr w;
-	uint8_t *p;
-
-	if ((p = buf_room(out, len + 2)) == NULL)
-		return buf_check(out, e);
-	w = (struct wr){ .p = p, .left = len + 2 };
-	commit_put(&w, envelope, len);
-	if (w.bad)
-		return err_set(e, ERR_INTERNAL, "an envelope is too long");
-	buf_grew(out, len + 2);
-	return 0;
-}
-
-/* The envelopes that the vault has not acknowledged, whatever became of their images, then ours. */
-static int
-envelopes_gather(struct backup *k, struct buf *out, struct err *e)
-{
-	struct build *b = k->b;
-	uint64_t seq = k->t.opened.head_seq + 1;
-	struct envelope env;
-	uint8_t *bytes;
-	size_t len;
-	int rc;
-
-	if (seq < b->s->member.from_seq)
-		seq = b->s->member.from_seq;
-	if (b->im->envelope.seq > seq && b->im->envelope.seq - seq >= COMMIT_ENVELOPES_MAX)
-		seq = b->im->envelope.seq - COMMIT_ENVELOPES_MAX + 1;
-	for (; seq < b->im->envelope.seq; seq++) {
-		if ((rc = state_envelope(b->s, seq, &bytes, &len, &env, e)) == -1)
-			return -1;
-		if (rc == 1)
-			continue;	/* numbers that a restored state never knew */
-		rc = row_add(out, bytes, len, e);
-		free(bytes);
-		if (rc != 0)
-			return -1;
-	}
-	return row_add(out, b->im->envelope_bytes, b->im->envelope_len, e);
-}
-
-static int
 commit_once(struct backup *k, struct committed *done, struct err *e)
 {
 	struct commit c = { .head_seq = k->t.opened.head_seq };
@@ -105,7 +62,8 @@ commit_once(struct backup *k, struct committed *done, struct err *e)
 
 	buf_init(&rows);
 	memcpy(c.head_id, k->t.opened.head_id, ID_LEN);
-	if ((rc = envelopes_gather(k, &rows, e)) == 0) {
+	if ((rc = line_envelopes(k->b->s, c.head_seq, &k->b->im->envelope, k->b->im->envelope_bytes, k->b->im->envelope_len, &rows,
+	    e)) == 0) {
 		c.envelopes = view_of(rows.p, rows.len);
 		rc = line_session_commit(&k->t, &c, done, e);
 	}
@@ -223,7 +181,7 @@ lists_send(struct backup *k, struct err *e)
 	/* A run that only goes on with the commit of an earlier one has needed it for nothing so far. */
 	if (build_runs_open(k->b, e) != 0 || (snaps = dir_open(k->b->s->fd, "snaps", e)) == -1)
 		return -1;
-	rc = backup_list_send(&k->t, snaps, k->b->runs_fd, &k->b->im->envelope, &k->base, e);
+	rc = line_list_send(&k->t, snaps, k->b->runs_fd, &k->b->im->envelope, &k->base, e);
 	io->close(snaps);
 	return rc;
 }

@@ -1,24 +1,20 @@
 #include "common/flow/line_packs.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/buf.h"
 #include "common/base/err.h"
-#include "common/base/io.h"
 #include "common/base/progress.h"
 #include "common/base/stop.h"
-#include "common/base/text.h"
 #include "common/chunk/codec.h"
+#include "common/flow/line_session.h"
 #include "common/pack/chunk_seal.h"
 #include "common/pack/pack_build.h"
 
-#define TRIES	5u
 #define PARTS	16384u	/* in a pack; not more than one question may hold */
 
 struct line_packs {
-	struct line_talk *talk;
+	struct line_session *session;
 	struct state *s;
 	const struct domain_keys *k;
 	struct codec *codec;
@@ -32,51 +28,6 @@ struct line_packs {
 	void *limit_arg;
 };
 
-/* --- sessions --- */
-
-int
-line_talk_open(struct line_talk *t, struct line *l, enum line_kind kind, const char *set, const uint8_t *base, struct err *e)
-{
-	struct session_open o = { .kind = (uint8_t)kind };
-	uint8_t *bytes = NULL;
-	int rc;
-
-	memset(t, 0, sizeof(*t));
-	t->l = l;
-	io_random(t->id, ID_LEN);
-	memcpy(o.session_id, t->id, ID_LEN);
-	(void)snprintf(o.set_name, sizeof(o.set_name), "%s", set);
-	if (base != NULL)
-		memcpy(o.base, base, ID_LEN);
-	rc = line_call(l, "POST", "sessions", TRIES, &session_open_schema, &o, &session_opened_schema, &t->opened, &bytes, e);
-	free(bytes);
-	if (rc == 0 && memcmp(t->opened.session_id, t->id, ID_LEN) != 0)
-		rc = err_set(e, ERR_PROTOCOL, "%s answers for another session", line_name(l));
-	return rc;
-}
-
-void
-line_talk_path(const struct line_talk *t, char out[LINE_TALK_PATH], const char *what)
-{
-	char hex[2 * ID_LEN + 1];
-
-	(void)snprintf(out, LINE_TALK_PATH, "sessions/%s%s%.120s", text_hex(hex, t->id, ID_LEN), what[0] != '\0' ? "/" : "", what);
-}
-
-void
-line_talk_end(struct line_talk *t)
-{
-	char path[LINE_TALK_PATH];
-	struct net_ask a = { .method = "DELETE", .path = path, .tries = 1 };
-	struct net_answer r = { .status = 0 };
-	struct err mine;
-
-	err_clear(&mine);
-	line_talk_path(t, path, "");
-	if (line_ask(t->l, &a, &r, &mine) == 0)
-		net_answer_free(&r);
-}
-
 /* --- packs --- */
 
 static int
@@ -89,24 +40,14 @@ part_order(const void *a, const void *b)
 static int
 parts_ask(struct line_packs *p, uint32_t from, uint32_t n, uint8_t *states, struct err *e)
 {
-	char path[LINE_TALK_PATH];
-	struct answer answer;
-	uint8_t *ids = malloc((size_t)n * DIGEST_LEN), *bytes = NULL;
-	struct ask ask = { { ids, n * DIGEST_LEN } };
+	uint8_t *ids = malloc((size_t)n * DIGEST_LEN);
 	int rc;
 
 	if (ids == NULL)
 		return err_errno(e, "chunks");
 	for (uint32_t i = 0; i < n; i++)
 		memcpy(ids + (size_t)i * DIGEST_LEN, p->parts[from + i].id, DIGEST_LEN);
-	line_talk_path(p->talk, path, "ask");
-	rc = line_call(p->talk->l, "POST", path, TRIES, &ask_schema, &ask, &answer_schema, &answer, &bytes, e);
-	if (rc == 0 && answer.states.len != n)
-		rc = err_set(e, ERR_PROTOCOL, "%s answers for %u chunks where %u were asked for", line_name(p->talk->l),
-		    answer.states.len, n);
-	if (rc == 0)
-		memcpy(states, answer.states.p, n);
-	free(bytes);
+	rc = line_session_ask(p->session, ids, n, states, e);
 	free(ids);
 	return rc;
 }
@@ -172,18 +113,11 @@ parts_sift(struct line_packs *p, struct err *e)
 static int
 pack_send(struct line_packs *p, struct err *e)
 {
-	char path[LINE_TALK_PATH], what[80] = "packs/", hex[2 * DIGEST_LEN + 1];
-	struct net_ask a = { .method = "PUT", .path = path, .body = p->out, .tries = TRIES };
-	struct net_answer r = { .status = 0 };
 	struct pack_info info;
 
 	pack_build(p->k, p->s->id.machine_id, p->s->sign_secret, p->parts, p->n, p->out, &info);
-	a.body_len = info.len;
-	(void)snprintf(what + 6, sizeof(what) - 6, "%s", text_hex(hex, info.id, DIGEST_LEN));
-	line_talk_path(p->talk, path, what);
-	if (line_ask(p->talk->l, &a, &r, e) != 0)
-		return err_during(e, "send chunks to %s", line_name(p->talk->l));
-	net_answer_free(&r);
+	if (line_session_pack(p->session, info.id, p->out, (uint32_t)info.len, e) != 0)
+		return err_during(e, "%s", line_name(p->session->l));
 	p->totals.packs++;
 	p->totals.bytes += info.len;
 	p->totals.chunks += p->n;
@@ -243,7 +177,7 @@ line_packs_limit(struct line_packs *p, int (*fn)(void *arg, uint64_t bytes, stru
 }
 
 struct line_packs *
-line_packs_new(struct line_talk *t, struct state *s, const struct domain_keys *k, int level, struct err *e)
+line_packs_new(struct line_session *t, struct state *s, const struct domain_keys *k, int level, struct err *e)
 {
 	struct line_packs *p = calloc(1, sizeof(*p));
 
@@ -253,7 +187,7 @@ line_packs_new(struct line_talk *t, struct state *s, const struct domain_keys *k
 		(void)err_set(e, ERR_MEMORY, "no memory for chunks");
 		return NULL;
 	}
-	p->talk = t;
+	p->session = t;
 	p->s = s;
 	p->k = k;
 	return p;

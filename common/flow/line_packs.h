@@ -10,29 +10,13 @@
 #include <stdint.h>
 
 #include "common/crypto/domain_keys.h"
-#include "common/flow/line.h"
-#include "formats/fmt_line.h"
+#include "common/flow/state.h"
 
 struct line_packs;
-
-/* One session of the machine on the line, for short jobs. */
-struct line_talk {
-	struct line *l;
-	uint8_t id[ID_LEN];
-	struct session_opened opened;
-};
-
-/* Open a session of ${kind} with a new random id.  ${base}: snapshot id, or NULL.  0 or -1 with ${e}. */
-int line_talk_open(struct line_talk *t, struct line *l, enum line_kind kind, const char *set, const uint8_t *base, struct err *e);
-/* End it; what was put stays.  Failures are not told: it ends by itself. */
-void line_talk_end(struct line_talk *t);
-
-/* "sessions/ID/${what}" */
-#define LINE_TALK_PATH	192
-void line_talk_path(const struct line_talk *t, char out[LINE_TALK_PATH], const char *what);
+struct line_session;
 
 /* ${level}: zstd.  NULL with ${e}.  Free with line_packs_free (NULL is allowed).  Memory: 50 MB. */
-struct line_packs *line_packs_new(struct line_talk *t, struct state *s, const struct domain_keys *k, int level, struct err *e);
+struct line_packs *line_packs_new(struct line_session *t, struct state *s, const struct domain_keys *k, int level, struct err *e);
 void line_packs_free(struct line_packs *p);
 
 /* A chunk whose id is known; what the vault holds already is not sent.  0 or -1 with ${e}.  Of topup_calls.put's type. */

@@ -14,70 +14,84 @@
 #include "common/crypto/sign.h"
 #include "common/flow/image_state.h"
 #include "common/flow/image_told.h"
+#include "common/flow/line_envelopes.h"
+#include "common/flow/line_list.h"
 #include "common/flow/line_note.h"
 #include "common/flow/line_packs.h"
+#include "common/flow/line_session.h"
 #include "common/flow/parcel.h"
 #include "common/flow/topup.h"
+#include "formats/fmt_listing.h"
 
-#define TRIES		5u
 #define LEVEL		3	/* zstd, of listings: they are small, and the line is thin */
-#define COMMIT_ROOM	((size_t)2 << 20)
+#define BASES_TRIED	4u
 
-/* --- the reference list --- */
+/* --- session, base, reference list --- */
 
-struct part_file {
-	int fd;
-};
-
-static long
-part_send(void *arg, uint64_t off, void *out, size_t cap)
+/* Is snapshot ${seq} of the set, with its list here?  1 with ${base}, 0, -1. */
+static int
+base_look(struct state *s, uint64_t seq, const char *set, struct envelope *base, struct err *e)
 {
-	struct part_file *f = arg;
-	ssize_t n = io_read_full(f->fd, out, cap, (off_t)off);
+	uint8_t *bytes = NULL;
+	char name[64];
+	struct stat st;
+	size_t len;
+	int rc;
 
-	return n < 0 ? -1 : (long)n;
+	(void)snprintf(name, sizeof(name), "snaps/%08llu.r00", (unsigned long long)seq);
+	if (io->fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	if ((rc = state_envelope(s, seq, &bytes, &len, base, e)) != 0)
+		return rc == 1 ? 0 : -1;
+	free(bytes);
+	return strcmp(base->set_name, set) == 0;
 }
 
-/* Part ${part} of the list: 0 sent, 1 there is none such, -1. */
+/*
+ * A session on the newest snapshot of the set that the vault knows and whose list
+ * is here, so that the list goes as a difference: 0 with ${base} (seq 0: none); -1.
+ */
 static int
-part_put(struct line_talk *t, struct state *s, uint64_t seq, unsigned part, struct err *e)
+session_find(struct line_session *t, struct line *l, struct state *s, const struct envelope *env, struct envelope *base,
+    struct err *e)
 {
-	char name[64], what[64], path[LINE_TALK_PATH];
-	struct net_ask a = { .method = "PUT", .path = path, .send = part_send, .tries = TRIES };
-	struct net_answer r = { .status = 0 };
-	struct part_file f;
-	struct stat st;
-	int rc = -1;
+	unsigned tried = 0;
+	int rc;
 
-	(void)snprintf(name, sizeof(name), "snaps/%08llu.r%02u", (unsigned long long)seq, part);
-	(void)snprintf(what, sizeof(what), "lists/%llu-whole-%u", (unsigned long long)seq, part);
-	line_talk_path(t, path, what);
-	if (io->fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return part > 0 ? 1 : err_errno(e, "state %s: %s", s->path, name);
-	if ((f.fd = io->open(s->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0)) == -1)
-		return err_errno(e, "state %s: %s", s->path, name);
-	a.send_arg = &f;
-	a.body_len = (uint64_t)st.st_size;
-	if ((rc = line_ask(t->l, &a, &r, e)) == 0)
-		net_answer_free(&r);
-	(void)io->close(f.fd);
+	for (uint64_t seq = env->seq; seq > 1 && tried < BASES_TRIED; seq--) {
+		if ((rc = base_look(s, seq - 1, env->set_name, base, e)) == 0)
+			continue;
+		if (rc == -1)
+			return -1;
+		tried++;
+		if ((rc = line_session_begin(t, l, LINE_PLEDGE, base->snapshot_id, e)) != 1)
+			return rc;
+	}
+	memset(base, 0, sizeof(*base));
+	if ((rc = line_session_begin(t, l, LINE_PLEDGE, NULL, e)) == 1)
+		rc = err_set(e, ERR_PROTOCOL, "%s does not know a session without base", line_name(l));
 	return rc;
 }
 
 static int
-list_put(struct line_talk *t, struct state *s, uint64_t seq, struct err *e)
+list_put(struct line_session *t, struct state *s, const struct envelope *env, const struct envelope *base, struct err *e)
 {
-	int rc = 0;
+	int snaps = -1, runs = -1, rc = -1;
 
-	for (unsigned part = 0; rc == 0; part++)
-		rc = part_put(t, s, seq, part, e);
-	return rc < 0 ? -1 : 0;
+	if (dir_make(s->fd, "runs", 0700, e) == 0 && (runs = dir_open(s->fd, "runs", e)) != -1 &&
+	    (snaps = dir_open(s->fd, "snaps", e)) != -1)
+		rc = line_list_send(t, snaps, runs, env, base, e);
+	if (snaps != -1)
+		(void)io->close(snaps);
+	if (runs != -1)
+		(void)io->close(runs);
+	return rc;
 }
 
 /* --- the listing --- */
 
 static int
-meta_put(struct line_talk *t, struct state *s, const struct domain_keys *k, const struct image_state *im, struct line_told *told,
+meta_put(struct line_session *t, struct state *s, const struct domain_keys *k, const struct image_state *im, struct line_told *told,
     struct err *e)
 {
 	struct line_packs_totals totals;
@@ -104,68 +118,39 @@ meta_put(struct line_talk *t, struct state *s, const struct domain_keys *k, cons
 
 /* --- the pledge itself --- */
 
-/* The envelopes from behind the vault's head up to the image's, or that alone where the head is beyond it. */
 static int
-envelopes_put(struct state *s, const struct session_opened *o, uint64_t seq, struct wr *w, struct err *e)
-{
-	struct envelope env;
-	uint8_t *bytes;
-	size_t len;
-	int rc = 0;
-
-	for (uint64_t n = o->head_seq < seq ? o->head_seq + 1 : seq; n <= seq && rc == 0; n++) {
-		if ((rc = state_envelope(s, n, &bytes, &len, &env, e)) == 1)
-			return err_set(e, ERR_STATE, "state %s: snapshot %llu is not there, and the vault has not seen it", s->path,
-			    (unsigned long long)n);
-		if (rc == 0) {
-			commit_put(w, bytes, len);
-			free(bytes);
-		}
-	}
-	return rc;
-}
-
-static int
-commit_make(struct state *s, const struct session_opened *o, uint64_t seq, struct buf *out, struct err *e)
+commit_make(struct state *s, const struct session_opened *o, const struct image_state *im, struct buf *out, struct err *e)
 {
 	struct commit c = { .head_seq = o->head_seq };
-	uint8_t *rows = malloc(COMMIT_ROOM);
-	struct wr w = { .p = rows, .left = COMMIT_ROOM };
+	struct buf rows;
 	int rc;
 
-	if (rows == NULL)
-		return err_errno(e, "pledge");
+	buf_init(&rows);
 	memcpy(c.head_id, o->head_id, ID_LEN);
-	rc = envelopes_put(s, o, seq, &w, e);
-	if (rc == 0 && w.bad)
-		rc = err_set(e, ERR_INTERNAL, "more snapshots wait than one pledge can bring");
-	c.envelopes = (struct fmt_view){ rows, (uint32_t)(COMMIT_ROOM - w.left) };
-	if (rc == 0)
+	if ((rc = line_envelopes(s, o->head_seq, &im->envelope, im->envelope_bytes, im->envelope_len, &rows, e)) == 0) {
+		c.envelopes = view_of(rows.p, rows.len);
 		rc = statement_make(&commit_schema, &c, NULL, out, e);
-	free(rows);
+	}
+	buf_release(&rows);
 	return rc;
 }
 
 static int
-pledge_post(struct line_talk *t, struct state *s, const struct image_state *im, struct pledge_taken *taken, struct err *e)
+pledge_post(struct line_session *t, struct state *s, const struct image_state *im, struct pledge_taken *taken, struct err *e)
 {
-	struct pledge_post p = { .manifest = { im->manifest_bytes, (uint32_t)im->manifest_len },
-	    .announcement = { im->parcel_bytes, (uint32_t)im->parcel_len } };
-	char path[LINE_TALK_PATH];
-	uint8_t *bytes = NULL;
+	struct pledge_post p = { .manifest = view_of(im->manifest_bytes, im->manifest_len),
+	    .announcement = view_of(im->parcel_bytes, im->parcel_len) };
 	struct buf commit;
 	int rc = 0;
 
 	buf_init(&commit);
 	if (im->envelope.seq != 0)
-		rc = commit_make(s, &t->opened, im->envelope.seq, &commit, e);
-	p.commit = (struct fmt_view){ commit.p, (uint32_t)commit.len };
-	line_talk_path(t, path, "pledge");
+		rc = commit_make(s, &t->opened, im, &commit, e);
+	p.commit = view_of(commit.p, commit.len);
 	if (rc == 0)
-		rc = line_call(t->l, "POST", path, TRIES, &pledge_post_schema, &p, &pledge_taken_schema, taken, &bytes, e);
+		rc = line_session_pledge(t, &p, taken, e);
 	if (rc == 0 && (memcmp(taken->image_id, im->begin.image_id, ID_LEN) != 0 || taken->generation < im->manifest.generation))
 		rc = err_set(e, ERR_PROTOCOL, "%s answers for another image", line_name(t->l));
-	free(bytes);
 	buf_release(&commit);
 	return rc;
 }
@@ -192,16 +177,17 @@ pledge_send(struct line *l, struct state *s, const struct domain_keys *k, const 
 {
 	uint8_t digest[DIGEST_LEN];
 	struct pledge_taken taken;
-	struct line_talk t;
+	struct line_session t;
+	struct envelope base;
 	int rc = 0;
 
-	if (line_talk_open(&t, l, LINE_PLEDGE, "", NULL, e) != 0)
+	if (session_find(&t, l, s, &im->envelope, &base, e) != 0)
 		return err_during(e, "pledge image %s", im->begin.short_name);
-	if (im->envelope.seq != 0 && (meta_put(&t, s, k, im, told, e) != 0 || list_put(&t, s, im->envelope.seq, e) != 0))
+	if (im->envelope.seq != 0 && (meta_put(&t, s, k, im, told, e) != 0 || list_put(&t, s, &im->envelope, &base, e) != 0))
 		rc = -1;
 	if (rc == 0)
 		rc = pledge_post(&t, s, im, &taken, e);
-	line_talk_end(&t);
+	line_session_end(&t);
 	if (rc == 0 && im->envelope.seq != 0) {
 		statement_digest(&envelope_schema, im->envelope_bytes, im->envelope_len, digest);
 		rc = line_note_acknowledged(s, k, im->envelope.seq, digest, e);

@@ -20,6 +20,7 @@
 #include "common/flow/line_note.h"
 #include "common/flow/line_packs.h"
 #include "common/flow/line_pledge.h"
+#include "common/flow/line_session.h"
 #include "common/flow/state_refs.h"
 #include "common/flow/topup.h"
 #include "common/pack/id_sorter.h"
@@ -41,7 +42,7 @@ struct refilling {
 	struct refill_result *r;
 	struct topup_ids *want;
 	struct id_list about;		/* of the gap list, without ids */
-	struct line_talk talk;
+	struct line_session session;	/* open where there are packs */
 	struct line_packs *packs;
 	struct buf files;		/* names of those lost: "SEQ\tPATH\n" */
 	bool absent;			/* a directory in which a lost file lay is not here */
@@ -115,10 +116,10 @@ chunk_put(void *arg, unsigned kind, const uint8_t id[DIGEST_LEN], const uint8_t 
 	if (g->o->dry_run)
 		return 0;
 	if (g->packs == NULL) {
-		if (line_talk_open(&g->talk, g->l, LINE_REFILL, "", NULL, e) != 0)
+		if (line_session_begin(&g->session, g->l, LINE_REFILL, NULL, e) != 0)
 			return -1;
-		if ((g->packs = line_packs_new(&g->talk, g->s, g->k, g->o->level, e)) == NULL) {
-			line_talk_end(&g->talk);
+		if ((g->packs = line_packs_new(&g->session, g->s, g->k, g->o->level, e)) == NULL) {
+			line_session_end(&g->session);
 			return -1;
 		}
 	}
@@ -270,7 +271,7 @@ collect(struct refilling *g, struct err *e)
 		g->r->packs = t.packs;
 		g->r->bytes = t.bytes;
 		g->r->held = t.held;
-		line_talk_end(&g->talk);
+		line_session_end(&g->session);
 	}
 	return rc;
 }

@@ -12,6 +12,8 @@
 #include "common/base/text.h"
 
 #define PATH_LEN	192
+#define TRIES		3u	/* where the vault is busy for a moment */
+#define PATIENCE_SHORT	60u
 #define SECOND		INT64_C(1000000000)
 #define WAIT_FIRST	(SECOND / 2)
 #define WAIT_LONGEST	(20 * SECOND)
@@ -77,7 +79,7 @@ call(struct line_session *t, const char *method, const char *path, const struct 
 {
 	int64_t wait = WAIT_FIRST;
 
-	while (line_call(t->l, method, path, 1, in_schema, in, out_schema, out, bytes, e) != 0)
+	while (line_call(t->l, method, path, TRIES, in_schema, in, out_schema, out, bytes, e) != 0)
 		if (!again(t, &wait, e))
 			return -1;
 	heard(t);
@@ -132,6 +134,17 @@ line_session_open(struct line_session *t, struct line *l, const struct session_o
 		return 1;
 	}
 	return rc != 0 ? -1 : opened_check(t, e);
+}
+
+int
+line_session_begin(struct line_session *t, struct line *l, enum line_kind kind, const uint8_t *base, struct err *e)
+{
+	struct session_open o = { .kind = (uint8_t)kind };
+
+	io_random(o.session_id, ID_LEN);
+	if (base != NULL)
+		memcpy(o.base, base, ID_LEN);
+	return line_session_open(t, l, &o, PATIENCE_SHORT, e);
 }
 
 int
@@ -232,7 +245,7 @@ int
 line_session_pack(struct line_session *t, const uint8_t id[DIGEST_LEN], const uint8_t *bytes, uint32_t len, struct err *e)
 {
 	char path[PATH_LEN], what[16 + 2 * DIGEST_LEN], hex[2 * DIGEST_LEN + 1];
-	struct net_ask a = { .method = "PUT", .path = path, .body = bytes, .body_len = len, .tries = 1 };
+	struct net_ask a = { .method = "PUT", .path = path, .body = bytes, .body_len = len, .tries = TRIES };
 
 	(void)snprintf(what, sizeof(what), "/packs/%s", text_hex(hex, id, DIGEST_LEN));
 	session_path(t, path, what);
@@ -249,7 +262,7 @@ int
 line_session_list(struct line_session *t, uint64_t seq, unsigned kind, unsigned part, int fd, uint64_t len, struct err *e)
 {
 	char path[PATH_LEN], what[64];
-	struct net_ask a = { .method = "PUT", .path = path, .body_len = len, .send = fd_send, .send_arg = &fd, .tries = 1 };
+	struct net_ask a = { .method = "PUT", .path = path, .body_len = len, .send = fd_send, .send_arg = &fd, .tries = TRIES };
 
 	(void)snprintf(what, sizeof(what), "/lists/%llu-%s-%u", (unsigned long long)seq, kind == REFS_DELTA ? "delta" : "whole", part);
 	session_path(t, path, what);
@@ -265,6 +278,19 @@ line_session_commit(struct line_session *t, const struct commit *c, struct commi
 
 	session_path(t, path, "/commit");
 	rc = call(t, "POST", path, &commit_schema, c, &committed_schema, out, &bytes, e);
+	free(bytes);
+	return rc;
+}
+
+int
+line_session_pledge(struct line_session *t, const struct pledge_post *p, struct pledge_taken *out, struct err *e)
+{
+	char path[PATH_LEN];
+	uint8_t *bytes = NULL;
+	int rc;
+
+	session_path(t, path, "/pledge");
+	rc = call(t, "POST", path, &pledge_post_schema, p, &pledge_taken_schema, out, &bytes, e);
 	free(bytes);
 	return rc;
 }

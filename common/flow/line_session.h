@@ -15,6 +15,7 @@
 
 #include "common/flow/line.h"
 #include "formats/fmt_line.h"
+#include "formats/fmt_pledge.h"
 #include "formats/fmt_snapshot.h"
 
 struct err;
@@ -35,6 +36,13 @@ struct line_session {
  * session; -1 with ${e}.
  */
 int line_session_open(struct line_session *t, struct line *l, const struct session_open *o, unsigned patience, struct err *e);
+
+/**
+ * line_session_begin(t, l, kind, base, e):
+ * Open a new session of ${kind} for a short job, on ${base} (snapshot id; NULL: none).
+ * As line_session_open; the vault may be out of reach for a minute.
+ */
+int line_session_begin(struct line_session *t, struct line *l, enum line_kind kind, const uint8_t *base, struct err *e);
 
 /* The vault's head now, into t->opened.  0 or -1 with ${e}. */
 int line_session_again(struct line_session *t, struct err *e);
@@ -63,5 +71,8 @@ int line_session_list(struct line_session *t, uint64_t seq, unsigned kind, unsig
  * names what).  Sent again, it is answered as the first time.
  */
 int line_session_commit(struct line_session *t, const struct commit *c, struct committed *out, struct err *e);
+
+/* Post a pledge, which ends the session: 0 with what the vault has now, or -1 with ${e}.  The same again is harmless. */
+int line_session_pledge(struct line_session *t, const struct pledge_post *p, struct pledge_taken *out, struct err *e);
 
 #endif

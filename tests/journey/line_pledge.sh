@@ -72,6 +72,18 @@ grep -q "^PROTECTED" out || fail "not protected" out
 samara-import list vault custody >out 2>&1 || fail custody out
 grep -q "handed off" out || fail "the machine's half" out
 
+# A later image pledges what its list adds to the one that the vault has, and no more.
+grep -q 'PUT .*/lists/1-whole-0 ' serve.log || fail "the first list did not go whole" serve.log
+echo changed >src/dir/small7
+samara-seed build --to disk2 --plain-directory --passphrase-file pass src >out 2>log || fail "second build" out log
+second=$(image 2)
+samara-seed ship "$second" --carrier DHL --tracking T2 >out 2>log || fail "second ship" out log
+grep -q 'PUT .*/lists/2-delta-0 ' serve.log || fail "the second list did not go as a difference" serve.log
+! grep -q 'PUT .*/lists/2-whole' serve.log || fail "the second list went whole" serve.log
+vault_says "pending on $second" || fail "the second snapshot is not pending" serve.log
+samara-import ingest vault disk2 >out 2>&1 || fail "second ingest" out
+! vault_says pending || { samara-import list vault snapshots; fail "not whole after its disk" out; }
+
 # A rebuilt catalog says the same.
 kill $server
 wait $server 2>/dev/null || true

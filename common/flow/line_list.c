@@ -1,5 +1,6 @@
 /* The reference list of a snapshot on its way to the vault: what it adds to its base's, and what it removes. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +9,14 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
-#include "common/flow/backup_list.h"
+#include "common/flow/line_list.h"
 #include "common/flow/line_session.h"
 #include "common/flow/refs_files.h"
 #include "formats/fmt_snapshot.h"
 
 #define BUFFER		((size_t)1 << 20)
 #define TMP_NAME	"list.tmp"
+#define TMP_TRIES	16u
 
 enum side { SIDE_ADDED, SIDE_REMOVED };
 
@@ -92,15 +94,29 @@ part_send(struct list_out *o, struct err *e)
 	return rc;
 }
 
+/* A file without a name.  Another run may use the same name for a moment. */
+static int
+tmp_open(int dirfd)
+{
+	int fd = -1;
+
+	for (unsigned i = 0; i < TMP_TRIES && fd == -1; i++) {
+		(void)io->unlinkat(dirfd, TMP_NAME, 0);
+		if ((fd = io->open(dirfd, TMP_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)) == -1 && errno != EEXIST)
+			return -1;
+	}
+	if (fd != -1)
+		(void)io->unlinkat(dirfd, TMP_NAME, 0);
+	return fd;
+}
+
 static int
 part_begin(struct list_out *o, struct err *e)
 {
 	uint8_t head[REFS_HEAD_LEN];
 
-	(void)io->unlinkat(o->runs, TMP_NAME, 0);
-	if ((o->fd = io->open(o->runs, TMP_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)) == -1)
+	if ((o->fd = tmp_open(o->runs)) == -1)
 		return err_errno(e, "write the reference list");
-	(void)io->unlinkat(o->runs, TMP_NAME, 0);
 	refs_head_encode(&o->head, head);
 	o->len = 0;
 	o->left = refs_part_ids(&o->head);
@@ -164,7 +180,7 @@ whole_send(struct line_session *t, int snaps, uint64_t seq, struct err *e)
 }
 
 int
-backup_list_send(struct line_session *t, int snaps, int runs, const struct envelope *env, const struct envelope *base, struct err *e)
+line_list_send(struct line_session *t, int snaps, int runs, const struct envelope *env, const struct envelope *base, struct err *e)
 {
 	struct list_out o = { .t = t, .seq = env->seq, .runs = runs };
 	uint64_t ids, parts;
