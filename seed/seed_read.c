@@ -82,17 +82,19 @@ seed_read_open(const struct args *a, struct seed_read *r, const char *text, stru
 {
 	struct session_options o = { .kit = r->kit, .pass_file = r->pass_file, .credential = r->credential, .from = r->from.v,
 	    .nfrom = r->from.n, .kept = r->kept, .memory = a->memory, .bad = bad_told, .bad_arg = r };
-	char *state = NULL, date[HUMAN_MAX], id[SNAPSHOT_SHORT_LEN], is[SEED_STATE_MAX];
+	char date[HUMAN_MAX], id[SNAPSHOT_SHORT_LEN], is[SEED_STATE_MAX];
 	const struct snapshot *newer = NULL;
 	int rc;
 
 	if (r->credential != NULL && r->kit == NULL)
 		return err_set(e, ERR_USAGE, "a credential for reading goes with the machine's recovery kit: --kit FILE");
-	if ((r->kit == NULL || (wants_line(r) && r->credential == NULL)) && args_state(a, &state, e) != 0)
+	if ((r->kit == NULL || (wants_line(r) && r->credential == NULL)) && args_state(a, &r->state, e) != 0)
 		return -1;
-	o.state_path = state;
-	rc = session_open(&r->s, &o, e);
-	free(state);
+	o.state_path = r->state;
+	if ((rc = session_open(&r->s, &o, e)) != 0) {
+		free(r->state);
+		r->state = NULL;
+	}
 	if (rc != 0 || text == NULL)
 		return rc;
 	if (snapshot_pick(&r->s.list, r->s.source, text, &r->snap, &r->path, &newer, e) != 0) {
@@ -136,7 +138,10 @@ seed_read_again(const struct args *a, struct seed_read *r, const char *const *fr
 void
 seed_read_close(struct seed_read *r)
 {
+	session_disputes(&r->s, r->state);
 	session_close(&r->s);
+	free(r->state);
+	r->state = NULL;
 	free(r->path);
 	r->path = NULL;
 }

@@ -12,6 +12,7 @@ struct seed_read {
 	const char *kept;		/* what a restore keeps of disks, or NULL */
 	uint64_t bad;			/* copies, tables and statements found bad */
 	struct session s;
+	char *state;			/* its path, or NULL */
 	const struct snapshot *snap;	/* the one that was named */
 	char *path;			/* behind it; "/" if none */
 };
@@ -27,7 +28,7 @@ struct seed_read {
  * seed_read_open(a, r, text, e):
  * Open the session and find the snapshot ${text} (NULL: none is wanted), saying
  * on stderr which newer one is incomplete.  0 or -1 with ${e}; release with
- * seed_read_close.
+ * seed_read_close, which says which copies of the vault were disputed.
  */
 int seed_read_open(const struct args *a, struct seed_read *r, const char *text, struct err *e);
 void seed_read_close(struct seed_read *r);

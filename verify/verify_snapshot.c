@@ -133,7 +133,7 @@ verify_snapshot_cmd(struct args *a, struct err *e)
 	struct checking c = { 0 };
 	struct session_options so = { .bad = bad_told };
 	const struct opt opts[] = {
-		{ "from", 0, OPT_LIST, &c.from, "DISK|VAULT", "where to read; may be repeated" },
+		{ "from", 0, OPT_LIST, &c.from, "DISK|VAULT|line", "where to read; may be repeated; the line if not given" },
 		{ "against", 0, OPT_STR, &c.against, "PATH", "compare with what stands below PATH, content and attributes" },
 		{ "no-owner", 0, OPT_FLAG, &c.no_owner, NULL, "do not compare owners" },
 		{ "no-mtime", 0, OPT_FLAG, &c.no_mtime, NULL, "do not compare times" },
@@ -155,12 +155,12 @@ verify_snapshot_cmd(struct args *a, struct err *e)
 	so.from = c.from.v;
 	so.nfrom = c.from.n;
 	so.memory = a->memory;
-	rc = session_open(&c.s, &so, e);
+	if ((rc = session_open(&c.s, &so, e)) == 0) {
+		rc = opened_check(&c, a, e);
+		session_disputes(&c.s, state);
+		session_close(&c.s);
+		free(c.path);
+	}
 	free(state);
-	if (rc != 0)
-		return -1;
-	rc = opened_check(&c, a, e);
-	session_close(&c.s);
-	free(c.path);
 	return rc;
 }

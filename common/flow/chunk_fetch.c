@@ -488,8 +488,30 @@ fetch_unwant(struct fetch *f, const uint8_t id[DIGEST_LEN])
 	pthread_mutex_unlock(&f->lock);
 }
 
+void
+fetch_again(struct fetch *f, const uint8_t id[DIGEST_LEN])
+{
+	struct want *w;
+
+	pthread_mutex_lock(&f->lock);
+	if ((w = want_find(f, id)) != NULL && (w->state == WANT_HERE || w->state == WANT_FAILED)) {
+		if (w->state == WANT_HERE)
+			*(w->refs > 0 ? &f->held : &f->spare) -= w->place.len;
+		free(w->frame);
+		free(w->why);
+		w->frame = NULL;
+		w->why = NULL;
+		w->again = 0;
+		w->state = WANT_NEW;
+		f->fresh++;
+		want_drop(f, w);
+		pthread_cond_broadcast(&f->changed);
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
 int
-fetch_get(struct fetch *f, const uint8_t id[DIGEST_LEN], uint8_t *out, size_t *len, struct err *e)
+fetch_get(struct fetch *f, const uint8_t id[DIGEST_LEN], uint8_t *out, size_t *len, struct line_place *from, struct err *e)
 {
 	struct want *w;
 	int rc = 0;
@@ -508,6 +530,8 @@ fetch_get(struct fetch *f, const uint8_t id[DIGEST_LEN], uint8_t *out, size_t *l
 	if (w->state == WANT_HERE) {
 		memcpy(out, w->frame, w->place.len);
 		*len = w->place.len;
+		if (from != NULL)
+			*from = w->place;
 	} else if (w->why != NULL) {
 		if (e != NULL)
 			*e = *w->why;

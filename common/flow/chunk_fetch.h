@@ -35,12 +35,16 @@ void fetch_want(struct fetch *f, const uint8_t id[DIGEST_LEN]);
 void fetch_unwant(struct fetch *f, const uint8_t id[DIGEST_LEN]);
 
 /**
- * fetch_get(f, id, out, len, e):
+ * fetch_get(f, id, out, len, from, e):
  * The frame of ${id} as it came, FRAME_LEN_MAX bytes of room at ${out}; waits for it.
- * Any thread.  0, or -1 with ${e}: ERR_MISSING where there is no good copy, what the
- * operations say.
+ * ${from}: where it was read (may be NULL).  Any thread.  0, or -1 with ${e}: ERR_MISSING
+ * where there is no good copy, what the operations say.
  */
-int fetch_get(struct fetch *f, const uint8_t id[DIGEST_LEN], uint8_t *out, size_t *len, struct err *e);
+int fetch_get(struct fetch *f, const uint8_t id[DIGEST_LEN], uint8_t *out, size_t *len, struct line_place *from,
+    struct err *e);
+
+/* What came of ${id} is of no use: who gets it from now on gets what its place, asked for anew, gives.  Any thread. */
+void fetch_again(struct fetch *f, const uint8_t id[DIGEST_LEN]);
 
 /* Bytes that were read so far, what lies between frames too. */
 uint64_t fetch_bytes(const struct fetch *f);

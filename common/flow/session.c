@@ -2,11 +2,14 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/base/human.h"
+#include "common/base/log.h"
 #include "common/flow/keyring_get.h"
 #include "common/flow/line.h"
 #include "common/flow/line_credential.h"
 #include "common/flow/line_note.h"
 #include "common/flow/line_read.h"
+#include "common/flow/line_usual.h"
 #include "common/flow/policy.h"
 #include "common/flow/session.h"
 #include "common/net/throttle.h"
@@ -116,7 +119,8 @@ rate_remember(struct session *s)
 static int
 places_open(struct session *s, const struct session_options *o, struct err *e)
 {
-	const struct source_options so = { .keys = s->keys->keys, .memory = o->memory, .bad = o->bad, .bad_arg = o->bad_arg };
+	const struct source_options so = { .keys = s->keys->keys, .memory = o->memory, .bad = o->bad, .bad_arg = o->bad_arg,
+	    .disputes = s->disputes };
 
 	if ((s->source = source_new(&so, e)) == NULL)
 		return -1;
@@ -140,11 +144,81 @@ int
 session_open(struct session *s, const struct session_options *o, struct err *e)
 {
 	memset(s, 0, sizeof(*s));
-	if ((!wants_line(o) || line_begin(s, o, e) == 0) &&
-	    (s->keys = keyring_get(o->kit, o->pass_file, o->state_path, e)) != NULL && places_open(s, o, e) == 0)
+	if ((s->disputes = disputes_new(e)) == NULL || (wants_line(o) && line_begin(s, o, e) != 0) ||
+	    (s->keys = keyring_get(o->kit, o->pass_file, o->state_path, e)) == NULL)
+		goto fail;
+	if (state_is_own(s))
+		disputes_line(s->disputes, s->line, s->state);
+	if (places_open(s, o, e) == 0)
 		return 0;
+fail:
 	session_close(s);
 	return -1;
+}
+
+/* The line of the machine that this state is of, for as long as it takes. */
+static int
+suspects_settle(struct session *s, struct state *state, size_t *good, struct err *e)
+{
+	struct line_usual *u;
+	int rc;
+
+	if (memcmp(state->id.machine_id, s->keys->machine_id, ID_LEN) != 0 || !line_usual_is_there(state))
+		return 1;
+	if ((u = line_usual_open(state, e)) == NULL)
+		return -1;
+	disputes_line(s->disputes, line_usual_line(u), state);
+	rc = disputes_settle(s->disputes, s->keys->keys, good, e);
+	disputes_line(s->disputes, NULL, NULL);
+	line_usual_close(u);
+	return rc;
+}
+
+/* 0; 1 nobody here may say it; -1 with ${e}. */
+static int
+directory_disputes(struct session *s, const char *state_path, size_t *good, struct err *e)
+{
+	struct state *state;
+	int rc;
+
+	*good = 0;
+	if (disputes_suspects(s->disputes) == 0)
+		return 0;
+	if (state_is_own(s))
+		return disputes_settle(s->disputes, s->keys->keys, good, e);
+	if (state_path == NULL || s->line != NULL)
+		return 1;
+	if ((state = state_open(state_path, e)) == NULL)
+		return -1;
+	rc = suspects_settle(s, state, good, e);
+	state_free(state);
+	return rc;
+}
+
+void
+session_disputes(struct session *s, const char *state_path)
+{
+	struct disputes_counts c;
+	char n[HUMAN_MAX];
+	struct err own;
+	size_t good;
+	int rc;
+
+	if (s->disputes == NULL)
+		return;
+	err_clear(&own);
+	rc = directory_disputes(s, state_path, &good, &own);
+	disputes_count(s->disputes, &c);
+	if (good > 0)
+		say_warn("%s of the copies that are wrong in that directory are good over the line, or not the vault's", human_count(n, good));
+	if (c.told > 0)
+		say_warn("%s copies that the vault had were wrong and are disputed: they count as held no more, and the next backup, or "
+		    "samara-seed refill, sends good ones", human_count(n, c.told));
+	if (rc < 0)
+		say_warn("the vault was not told which of its copies are wrong: %s", own.msg);
+	else if (rc > 0 || c.untold > 0)
+		say_warn("the vault was not told which of its copies are wrong: the machine itself says that over its line, with "
+		    "samara-verify snapshot SNAP --from line");
 }
 
 void
@@ -178,6 +252,7 @@ session_close(struct session *s)
 	if (s->policy != NULL)
 		policy_watch_free(s->policy);
 	state_free(s->state);
+	disputes_free(s->disputes);
 	keyring_free(s->keys);
 	memset(s, 0, sizeof(*s));
 }

@@ -3,6 +3,7 @@
 
 /* What every command that reads snapshots back begins with: keys, places, snapshots. */
 
+#include "common/flow/disputes.h"
 #include "common/flow/keyring.h"
 #include "common/flow/snapshot_open.h"
 
@@ -32,6 +33,7 @@ struct session {
 	struct throttle *throttle;
 	struct line *line;		/* NULL: it was not asked for */
 	uint64_t line_rate;		/* bytes a second, as last measured; 0: not known */
+	struct disputes *disputes;	/* wrong copies of the vault */
 	struct source *source;
 	struct source_reader *reader;
 	struct snapshot_list list;
@@ -53,5 +55,15 @@ void session_close(struct session *s);
  */
 void session_leave(struct session *s);
 int session_places(struct session *s, const struct session_options *o, struct err *e);
+
+/**
+ * session_disputes(s, state_path):
+ * After all was read, what became of copies of the vault that were found wrong.  Those that
+ * the line gave were disputed as they came; those in a vault's directory are looked at over the
+ * line, where ${state_path} (may be NULL) is that of the machine itself and its vault has
+ * an address, and disputed where they are wrong there too.  What was done, and what could not
+ * be, is said; what was read is what it is, whatever comes of this.
+ */
+void session_disputes(struct session *s, const char *state_path);
 
 #endif

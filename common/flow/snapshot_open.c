@@ -71,13 +71,13 @@ refs_check(struct source *s, const struct open_snapshot *o, size_t i, struct err
 
 /* A list that disagrees with the root chunk is fatal; one that is lost or damaged is not, as long as another is whole. */
 static int
-refs_check_any(struct source *s, struct open_snapshot *o, struct err *e)
+refs_check_any(struct source *s, struct open_snapshot *o, int line, struct err *e)
 {
 	struct err own;
 
 	for (size_t i = 0; i < o->snap->places && !o->refs_checked; i++) {
 		/* Over the line it is read by who needs it: the listing hangs on the root chunk, which the key has opened. */
-		if (source_container(s, o->snap->at[i].container)->is_line)
+		if (source_container(s, o->snap->at[i].container)->is_line != line)
 			continue;
 		err_clear(&own);
 		o->refs_checked = refs_check(s, o, i, &own) == 0;
@@ -88,6 +88,12 @@ refs_check_any(struct source *s, struct open_snapshot *o, struct err *e)
 		}
 	}
 	return 0;
+}
+
+int
+snapshot_refs_line(struct open_snapshot *o, struct source *s, struct err *e)
+{
+	return o->refs_checked ? 0 : refs_check_any(s, o, 1, e);
 }
 
 int
@@ -116,7 +122,7 @@ snapshot_open(struct open_snapshot *o, struct source *s, struct source_reader *r
 		(void)err_set(e, ERR_SIGNATURE, "envelope and root chunk contradict each other: %s", which);
 		goto fail;
 	}
-	if (member_check(snap, &o->root, k, e) != 0 || refs_check_any(s, o, e) != 0)
+	if (member_check(snap, &o->root, k, e) != 0 || refs_check_any(s, o, 0, e) != 0)
 		goto fail;
 	return 0;
 fail:

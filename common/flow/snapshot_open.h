@@ -30,6 +30,9 @@ int snapshot_open(struct open_snapshot *o, struct source *s, struct source_reade
     const struct keyring *k, struct err *e);
 void snapshot_close(struct open_snapshot *o);
 
+/* Where no list is on a disk or in a vault, the same with one that is read over the line.  0, also where there is none; -1 with ${e} (ERR_SIGNATURE). */
+int snapshot_refs_line(struct open_snapshot *o, struct source *s, struct err *e);
+
 /**
  * snapshot_list_prove(l, s, reader, bad, arg, e):
  * Believe the older ones of the list, or leave them out and tell ${bad}: such a one was signed by the machine

@@ -6,7 +6,8 @@
  * vaults, and the line.  All pack tables of disks and vaults go into one index
  * (chunk_map.h); a chunk is read from the first place that has it, disks before
  * vaults, and where that copy turns out bad, from the next.  The line is asked
- * for what none of them has (chunk_fetch.h).
+ * for what none of them has (chunk_fetch.h); what it gives and does not open is
+ * read once more, then disputed, and asked for anew (disputes.h).
  */
 
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include "common/flow/chunk_map.h"
 #include "common/flow/container.h"
 
+struct disputes;
 struct err;
 struct label;
 struct source;
@@ -28,6 +30,7 @@ struct source_options {
 	size_t memory;			/* for the index and for packs held */
 	source_bad_fn bad;		/* may be NULL */
 	void *bad_arg;
+	struct disputes *disputes;	/* borrowed: hears of wrong copies of the vault; NULL: nobody does */
 };
 
 /* NULL with ${e} on failure.  Free with source_free (NULL is allowed), after all its readers. */

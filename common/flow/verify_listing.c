@@ -250,7 +250,9 @@ verify_listing(struct verify_job *j, struct source *s, struct source_reader *rea
 		return 0;
 	}
 	w.o = &o;
-	if (!o.refs_checked)
+	if (snapshot_refs_line(&o, s, &own) != 0)
+		finding_err(j->found, SEV_LOST, w.where, "", &own);
+	else if (!o.refs_checked)
 		finding_tell(j->found, SEV_LOST, ERR_DAMAGE, w.where, "", "no whole reference list of it is here");
 	dir = io->open(AT_FDCWD, tmp != NULL && *tmp != '\0' ? tmp : "/var/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (dir == -1) {

@@ -374,6 +374,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def serve(self):
         b = self.server.between
         self.request_body = None
+        # What was made wrong here is good in the vault: its machine's disputes end here.
+        if self.kind() == "statements":
+            self.request_body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.request_body.startswith(b"SAMDISP\n"):
+                with b.lock:
+                    b.disputes += 1
+                self.reply(Answer(201, [], b""))
+                return
         a = self.forward()
         mode = b.mode
         with b.lock:
@@ -496,6 +504,7 @@ class Server(http.server.ThreadingHTTPServer):
 class Between:
     def __init__(self, real, key_pem, wrong_pem, directory, port=0):
         self.real, self.mode, self.acted, self.wrong_hello, self.seen = real, None, 0, 0, {}
+        self.disputes = 0
         self.lock = threading.Lock()
         self.forked = lambda e: flip(e, 12)
         self.alien = b"\x09" * 32

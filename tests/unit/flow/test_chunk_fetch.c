@@ -120,7 +120,7 @@ get_right(struct fetch *g, unsigned i)
 
 	assert_non_null(out);
 	id_of(i, id);
-	assert_int_equal(fetch_get(g, id, out, &len, NULL), 0);
+	assert_int_equal(fetch_get(g, id, out, &len, NULL, NULL), 0);
 	assert_int_equal(len, FRAME);
 	for (size_t k = 0; k < len; k++)
 		assert_int_equal(out[k], (uint8_t)(i * 7 + k));
@@ -213,7 +213,7 @@ what_cannot_be_read_is_an_error_and_not_a_wait(void **state)
 	(void)state;
 	err_clear(&e);
 	id_of(5, id);
-	assert_int_equal(fetch_get(g, id, out, &len, &e), -1);
+	assert_int_equal(fetch_get(g, id, out, &len, NULL, &e), -1);
 	assert_int_equal(e.code, ERR_LINE);
 	f.fails = 0;
 	get_right(g, 5);	/* nothing is remembered of it */
@@ -235,10 +235,47 @@ a_chunk_without_a_good_copy_is_missing(void **state)
 		want(g, i, 0);
 		id_of(i, id);
 		err_clear(&e);
-		assert_int_equal(fetch_get(g, id, out, &len, &e), i % 3 == 0 ? -1 : 0);
+		assert_int_equal(fetch_get(g, id, out, &len, NULL, &e), i % 3 == 0 ? -1 : 0);
 		assert_int_equal(e.code, i % 3 == 0 ? ERR_MISSING : ERR_NONE);
 		want(g, i, 1);
 	}
+	free(out);
+	fetch_free(g);
+}
+
+static void
+what_was_of_no_use_is_asked_for_and_read_anew(void **state)
+{
+	struct far f = { .absent = 0 };
+	struct fetch *g = begin(&f, MEMORY);
+	uint8_t id[DIGEST_LEN], *out = malloc(FRAME_LEN_MAX);
+	struct line_place at;
+	struct err e;
+	size_t len;
+
+	(void)state;
+	assert_non_null(out);
+	id_of(3, id);
+	fetch_want(g, id);
+	assert_int_equal(fetch_get(g, id, out, &len, &at, NULL), 0);
+	assert_int_equal(at.pack_id[0], 3 % PACKS + 1);
+	assert_int_equal(at.copy, 1);
+	fetch_again(g, id);
+	assert_int_equal(fetch_get(g, id, out, &len, &at, NULL), 0);
+	assert_int_equal(f.reads, 2);
+	f.absent = 3;		/* the next time there is none */
+	fetch_again(g, id);
+	err_clear(&e);
+	assert_int_equal(fetch_get(g, id, out, &len, &at, &e), -1);
+	assert_int_equal(e.code, ERR_MISSING);
+	f.absent = 0;
+	fetch_again(g, id);	/* what was not there may be now */
+	assert_int_equal(fetch_get(g, id, out, &len, &at, NULL), 0);
+	fetch_unwant(g, id);
+	fetch_again(g, id);	/* spare, and what nobody knows */
+	id_of(4, id);
+	fetch_again(g, id);
+	get_right(g, 4);
 	free(out);
 	fetch_free(g);
 }
@@ -300,6 +337,7 @@ main(void)
 		cmocka_unit_test(a_pack_that_is_gone_is_asked_for_once_more),
 		cmocka_unit_test(what_cannot_be_read_is_an_error_and_not_a_wait),
 		cmocka_unit_test(a_chunk_without_a_good_copy_is_missing),
+		cmocka_unit_test(what_was_of_no_use_is_asked_for_and_read_anew),
 		cmocka_unit_test(what_was_just_used_is_not_read_again),
 		cmocka_unit_test(many_threads_get_what_they_ask_for_with_little_memory),
 	};
