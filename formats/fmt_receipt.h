@@ -73,7 +73,7 @@ struct id_list {
 extern const struct fmt_schema gap_list_schema;
 /* What the machine cannot give any more.  Signed by the machine. */
 extern const struct fmt_schema given_up_schema;
-/* What an image without snapshots carries, on each of its disks.  Signed by the machine. */
+/* What an image without snapshots carries, on its last disk and in its pledge.  Signed by the machine. */
 extern const struct fmt_schema carried_schema;
 
 /* How many parts a list of ${count} ids has, and how many ids stand in part ${part} of it. */

@@ -496,12 +496,9 @@ chunks_count(struct catalog *c, uint64_t *n, struct err *e)
 	return rc;
 }
 
-/* Both tables have the same two columns. */
-_Static_assert(sizeof(struct cat_unstored) == sizeof(struct cat_given_up), "machine and id");
-
-static int
-rows_find(struct catalog *c, const struct cat_table *t, const uint8_t machine[ID_LEN], const uint8_t *ids, size_t n,
-    uint8_t *found, struct err *e)
+int
+unstored_find(struct catalog *c, const uint8_t machine[ID_LEN], int64_t since, const uint8_t *ids, size_t n, uint8_t *found,
+    struct err *e)
 {
 	struct cat_unstored row;
 
@@ -511,23 +508,29 @@ rows_find(struct catalog *c, const struct cat_table *t, const uint8_t machine[ID
 		int rc;
 
 		memcpy(row.id, ids + i * DIGEST_LEN, DIGEST_LEN);
-		if ((rc = catalog_get(c, t, &row, e)) < 0)
+		if ((rc = catalog_get(c, &cat_unstored, &row, e)) < 0)
 			return -1;
-		found[i] = rc == 0;
+		if (rc == 0)
+			found[i] = row.record > since ? UNSTORED_SINCE : UNSTORED_BEFORE;
 	}
 	return 0;
-}
-
-int
-unstored_find(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t *ids, size_t n, uint8_t *found,
-    struct err *e)
-{
-	return rows_find(c, &cat_unstored, machine, ids, n, found, e);
 }
 
 int
 given_up_find(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t *ids, size_t n, uint8_t *found,
     struct err *e)
 {
-	return rows_find(c, &cat_given_up, machine, ids, n, found, e);
+	struct cat_given_up row;
+
+	memset(found, 0, n);
+	memcpy(row.machine_id, machine, ID_LEN);
+	for (size_t i = 0; i < n; i++) {
+		int rc;
+
+		memcpy(row.id, ids + i * DIGEST_LEN, DIGEST_LEN);
+		if ((rc = catalog_get(c, &cat_given_up, &row, e)) < 0)
+			return -1;
+		found[i] = rc == 0;
+	}
+	return 0;
 }

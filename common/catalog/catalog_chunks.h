@@ -101,12 +101,14 @@ int catalog_used(struct catalog *c, const uint8_t owner[ID_LEN], uint64_t *bytes
 int chunks_count(struct catalog *c, uint64_t *n, struct err *e);
 
 /**
- * unstored_find(c, machine, ids, n, found, e):
- * For each of ${n} rising ids 1 if it stands in cat_unstored for ${machine}.
+ * unstored_find(c, machine, since, ids, n, found, e):
+ * For each of ${n} rising ids whether it stands in cat_unstored for ${machine}: 0 it does not; else whether its newest
+ * record is of a number up to ${since}, or above.
  */
-int unstored_find(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t *ids, size_t n, uint8_t *found,
+enum { UNSTORED_BEFORE = 1, UNSTORED_SINCE = 2 };
+int unstored_find(struct catalog *c, const uint8_t machine[ID_LEN], int64_t since, const uint8_t *ids, size_t n, uint8_t *found,
     struct err *e);
-/* The same for cat_given_up. */
+/* For each of ${n} rising ids 1 if it stands in cat_given_up for ${machine}. */
 int given_up_find(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t *ids, size_t n, uint8_t *found,
     struct err *e);
 

@@ -38,7 +38,7 @@ static const struct cat_col image_cols[] = {
 	BYTES(cat_image, id), TEXT(cat_image, short_name), BYTES(cat_image, machine_id), TEXT(cat_image, machine_name),
 	U32(cat_image, state), TEXT(cat_image, why), I64(cat_image, seen), U32(cat_image, generation),
 	BYTES(cat_image, manifest), BYTES(cat_image, root), U32(cat_image, disks), I64(cat_image, pledge_until),
-	U32(cat_image, custody), BYTES(cat_image, custody_head), U32(cat_image, fate),
+	U32(cat_image, custody), BYTES(cat_image, custody_head), U32(cat_image, fate), I64(cat_image, pledged),
 };
 const struct cat_table cat_images = TABLE("images", cat_image, 1, image_cols);
 
@@ -103,7 +103,7 @@ static const struct cat_col fork_cols[] = {
 const struct cat_table cat_forks = TABLE("forks", cat_fork, 3, fork_cols);
 
 static const struct cat_col unstored_cols[] = {
-	BYTES(cat_unstored, machine_id), BYTES(cat_unstored, id),
+	BYTES(cat_unstored, machine_id), BYTES(cat_unstored, id), I64(cat_unstored, record),
 };
 const struct cat_table cat_unstored = TABLE("unstored", cat_unstored, 2, unstored_cols);
 

@@ -101,6 +101,7 @@ struct cat_image {
 	uint32_t custody;		/* records in the vault's custody log of it */
 	uint8_t custody_head[DIGEST_LEN];
 	uint32_t fate;			/* number of the newest fate statement by its machine; 0: none */
+	int64_t pledged;		/* number of the record of its first manifest; 0: none yet */
 };
 extern const struct cat_table cat_images;
 
@@ -246,6 +247,7 @@ extern const struct cat_table cat_forks;
 struct cat_unstored {
 	uint8_t machine_id[ID_LEN];
 	uint8_t id[DIGEST_LEN];
+	int64_t record;			/* number of the newest one that says so */
 };
 extern const struct cat_table cat_unstored;
 

@@ -9,6 +9,7 @@
 #include "common/flow/ingest_books.h"
 #include "common/flow/ingest_repack.h"
 #include "common/flow/pack_rows.h"
+#include "common/flow/vault_count.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 
@@ -81,17 +82,38 @@ books_free(struct books *b)
 	free(b);
 }
 
+/* An image without snapshots brings once more what was lost: what was known before its manifest says nothing of its disks. */
+static int
+losses_since(struct books *b, int64_t *since, struct err *e)
+{
+	struct cat_image i;
+	struct manifest m;
+	uint8_t *bytes;
+	int rc;
+
+	*since = 0;
+	memcpy(i.id, b->g->st.image_id, ID_LEN);
+	if ((rc = catalog_get(b->g->v->catalog, &cat_images, &i, e)) != 0)
+		return rc < 0 ? -1 : 0;
+	if ((rc = vault_manifest(b->g->v, &i, &bytes, &m, e)) == 0 && m.envelopes.len == 0)
+		*since = i.pledged;
+	free(bytes);
+	return rc < 0 ? -1 : 0;
+}
+
 /* A loss is recorded once: not again where all its ids are known as lost from this machine's disks. */
 static int
 loss_record(struct books *b, const struct loss *l, struct err *e)
 {
 	struct rec_damage d = { .copy = 0, .chunk_ids = { l->ids, (uint32_t)(l->n * DIGEST_LEN) } };
 	size_t known = 0;
+	int64_t since;
 
-	if (unstored_find(b->g->v->catalog, b->g->st.machine_id, l->ids, l->n, b->known, e) != 0)
+	if (losses_since(b, &since, e) != 0 ||
+	    unstored_find(b->g->v->catalog, b->g->st.machine_id, since, l->ids, l->n, b->known, e) != 0)
 		return -1;
 	for (size_t i = 0; i < l->n; i++)
-		known += b->known[i];
+		known += b->known[i] == UNSTORED_SINCE;
 	if (known == l->n)
 		return 0;
 	memcpy(d.machine_id, b->g->st.machine_id, ID_LEN);

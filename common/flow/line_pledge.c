@@ -25,6 +25,7 @@
 
 #define LEVEL		3	/* zstd, of listings: they are small, and the line is thin */
 #define BASES_TRIED	4u
+#define CARRIED		"carried"
 
 /* --- session, base, reference list --- */
 
@@ -85,6 +86,30 @@ list_put(struct line_session *t, struct state *s, const struct envelope *env, co
 		(void)io->close(snaps);
 	if (runs != -1)
 		(void)io->close(runs);
+	return rc;
+}
+
+/* What an image without snapshots carries. */
+static int
+carried_put(struct line_session *t, struct state *s, const struct image_state *im, struct err *e)
+{
+	int runs = -1, fd = -1, rc = -1;
+	struct stat st;
+
+	if (dir_make(s->fd, "runs", 0700, e) != 0 || (runs = dir_open(s->fd, "runs", e)) == -1)
+		return -1;
+	(void)io->unlinkat(runs, CARRIED, 0);
+	if (topup_carried_save(s, im, runs, runs, CARRIED, e) < 0)
+		goto close;
+	if ((fd = io->open(runs, CARRIED, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0)) == -1 || io->fstat(fd, &st) != 0)
+		(void)err_errno(e, "list of what is carried");
+	else
+		rc = line_session_carried(t, fd, (uint64_t)st.st_size, e);
+	if (fd != -1)
+		(void)io->close(fd);
+	(void)io->unlinkat(runs, CARRIED, 0);
+close:
+	(void)io->close(runs);
 	return rc;
 }
 
@@ -183,7 +208,9 @@ pledge_send(struct line *l, struct state *s, const struct domain_keys *k, const 
 
 	if (session_find(&t, l, s, &im->envelope, &base, e) != 0)
 		return err_during(e, "pledge image %s", im->begin.short_name);
-	if (im->envelope.seq != 0 && (meta_put(&t, s, k, im, told, e) != 0 || list_put(&t, s, &im->envelope, &base, e) != 0))
+	if (im->envelope.seq == 0)
+		rc = carried_put(&t, s, im, e);
+	else if (meta_put(&t, s, k, im, told, e) != 0 || list_put(&t, s, &im->envelope, &base, e) != 0)
 		rc = -1;
 	if (rc == 0)
 		rc = pledge_post(&t, s, im, &taken, e);

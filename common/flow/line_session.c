@@ -270,6 +270,16 @@ line_session_list(struct line_session *t, uint64_t seq, unsigned kind, unsigned 
 }
 
 int
+line_session_carried(struct line_session *t, int fd, uint64_t len, struct err *e)
+{
+	char path[PATH_LEN];
+	struct net_ask a = { .method = "PUT", .path = path, .body_len = len, .send = fd_send, .send_arg = &fd, .tries = TRIES };
+
+	session_path(t, path, "/carried");
+	return put(t, &a, e) != 0 ? err_during(e, "send the list of what is carried") : 0;
+}
+
+int
 line_session_commit(struct line_session *t, const struct commit *c, struct committed *out, struct err *e)
 {
 	char path[PATH_LEN];

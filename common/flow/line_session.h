@@ -65,6 +65,9 @@ int line_session_pack(struct line_session *t, const uint8_t id[DIGEST_LEN], cons
 /* Send the first ${len} bytes of ${fd} as part ${part} of the list of ${kind} (REFS_…) of snapshot ${seq}.  0 or -1 with ${e}. */
 int line_session_list(struct line_session *t, uint64_t seq, unsigned kind, unsigned part, int fd, uint64_t len, struct err *e);
 
+/* Send the ${len} bytes of ${fd} as the list of what an image without snapshots carries.  0 or -1 with ${e}. */
+int line_session_carried(struct line_session *t, int fd, uint64_t len, struct err *e);
+
 /**
  * line_session_commit(t, c, out, e):
  * 0 with ${out}; -1 with ${e}: ERR_HEAD, ERR_FORK, ERR_MISSING (line_session_lacking

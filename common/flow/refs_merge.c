@@ -6,7 +6,9 @@
 #include "common/flow/refs_read.h"
 
 struct ahead {
-	struct refs_reader *r;
+	refs_merge_ids_fn next;
+	refs_merge_free_fn release;
+	void *arg;
 	uint8_t id[DIGEST_LEN];
 	int is;			/* there is one; else the list has ended */
 };
@@ -27,13 +29,20 @@ refs_merge_new(struct err *e)
 	return m;
 }
 
+static void
+list_release(struct ahead *a)
+{
+	if (a->release != NULL)
+		a->release(a->arg);
+}
+
 void
 refs_merge_free(struct refs_merge *m)
 {
 	if (m == NULL)
 		return;
 	for (size_t i = 0; i < m->n; i++)
-		refs_reader_free(m->list[i].r);
+		list_release(&m->list[i]);
 	free(m->list);
 	free(m->at);
 	free(m);
@@ -42,24 +51,42 @@ refs_merge_free(struct refs_merge *m)
 static int
 advance(struct ahead *a, struct err *e)
 {
-	return (a->is = refs_reader_next(a->r, a->id, e)) < 0 ? -1 : 0;
+	return (a->is = a->next(a->arg, a->id, e)) < 0 ? -1 : 0;
 }
 
 int
-refs_merge_take(struct refs_merge *m, struct refs_reader *r, struct err *e)
+refs_merge_take_ids(struct refs_merge *m, refs_merge_ids_fn next, refs_merge_free_fn release, void *arg, struct err *e)
 {
-	struct ahead *more = realloc(m->list, (m->n + 1) * sizeof(*more));
+	struct ahead fresh = { .next = next, .release = release, .arg = arg }, *more = realloc(m->list, (m->n + 1) * sizeof(*more));
 	size_t *at;
 
 	if (more != NULL)
 		m->list = more;
 	if (more == NULL || (at = realloc(m->at, (m->n + 1) * sizeof(*at))) == NULL) {
-		refs_reader_free(r);
+		list_release(&fresh);
 		return err_set(e, ERR_MEMORY, "no memory to read reference lists");
 	}
 	m->at = at;
-	m->list[m->n].r = r;
+	m->list[m->n] = fresh;
 	return advance(&m->list[m->n++], e);
+}
+
+static int
+reader_next(void *arg, uint8_t id[DIGEST_LEN], struct err *e)
+{
+	return refs_reader_next(arg, id, e);
+}
+
+static void
+reader_free(void *arg)
+{
+	refs_reader_free(arg);
+}
+
+int
+refs_merge_take(struct refs_merge *m, struct refs_reader *r, struct err *e)
+{
+	return refs_merge_take_ids(m, reader_next, reader_free, r, e);
 }
 
 int

@@ -27,6 +27,13 @@ void refs_merge_free(struct refs_merge *m);
  */
 int refs_merge_take(struct refs_merge *m, struct refs_reader *r, struct err *e);
 
+/* Another list of rising ids: 1 with the next id, 0 at its end, -1 with ${e}. */
+typedef int (*refs_merge_ids_fn)(void *arg, uint8_t id[DIGEST_LEN], struct err *e);
+typedef void (*refs_merge_free_fn)(void *arg);
+
+/* The same of any list; ${arg} is freed with ${release} (NULL: not), also after -1. */
+int refs_merge_take_ids(struct refs_merge *m, refs_merge_ids_fn next, refs_merge_free_fn release, void *arg, struct err *e);
+
 /**
  * refs_merge_next(m, id, at, n, e):
  * 1 with the next id and the rising numbers of the ${n} lists that have it in

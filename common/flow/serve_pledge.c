@@ -143,8 +143,12 @@ pledge_decide(struct serve_call *c, const uint8_t session[ID_LEN], const struct 
 	struct committed done;
 	struct commit commit;
 	enum fmt_status st;
+	int carried = p->commit.len == 0 ? upload_carried_open(c->v, session) : -1;
+	int rc = vault_pledge_take(c->v, c->machine.id, p, carried, &t, e);
 
-	if (vault_pledge_take(c->v, c->machine.id, p, &t, e) < 0)
+	if (carried != -1)
+		(void)io->close(carried);
+	if (rc < 0)
 		return -1;
 	if (p->commit.len == 0) {
 		if (upload_end(c->v, &c->machine, session, e) != 0)

@@ -284,6 +284,19 @@ list_put(struct serve_call *c, struct err *e)
 }
 
 static int
+carried_put(struct serve_call *c, struct err *e)
+{
+	struct net_request in = *c->in;
+	uint8_t id[ID_LEN];
+	int rc;
+
+	if (session_of(c, id, e) != 0 || (rc = upload_carried(c->v, &c->machine, id, in.body_len, body_read, &in, e)) < 0)
+		return -1;
+	c->out->status = rc == 0 ? 201 : 200;
+	return 0;
+}
+
+static int
 commit_post(struct serve_call *c, struct err *e)
 {
 	struct committed done;
@@ -308,6 +321,7 @@ const struct serve_route serve_routes_session[] = {
 	{ "POST", "sessions/*/ask", SERVE_WRITE, ASK_MAX, ask_post, NULL },
 	{ "PUT", "sessions/*/packs/*", SERVE_WRITE, PACK_LEN_MAX, pack_put_one, NULL },
 	{ "PUT", "sessions/*/lists/*", SERVE_WRITE, PART_LEN_MAX, list_put, NULL },
+	{ "PUT", "sessions/*/carried", SERVE_WRITE, PART_LEN_MAX, carried_put, NULL },
 	{ "POST", "sessions/*/commit", SERVE_WRITE, COMMIT_MAX, commit_post, NULL },
 	{ NULL, NULL, SERVE_ANYBODY, 0, NULL, NULL }
 };

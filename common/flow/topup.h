@@ -69,4 +69,12 @@ int topup_collect(struct state *s, const struct domain_keys *k, struct topup_ids
 typedef int (*topup_put_fn)(void *arg, unsigned kind, const uint8_t id[DIGEST_LEN], const uint8_t *plain, size_t len, struct err *e);
 int snapshot_meta_each(struct state *s, const struct domain_keys *k, uint64_t seq, topup_put_fn put, void *arg, struct err *e);
 
+/**
+ * topup_carried_save(s, im, runs, dirfd, name, e):
+ * The signed list of all ids in the image ${im} (receipt.md, "Carried") as the new file ${name} in ${dirfd}; ${runs}: a
+ * directory to sort in.  0; 1 something of that name is there; -1 with ${e}.
+ */
+struct image_state;
+int topup_carried_save(struct state *s, const struct image_state *im, int runs, int dirfd, const char *name, struct err *e);
+
 #endif

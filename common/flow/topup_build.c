@@ -419,11 +419,11 @@ table_add(void *arg, uint32_t disk, uint32_t number, uint32_t file_len, const st
 
 /* All ids of the image, sorted; NULL with ${e}. */
 static struct id_sorter *
-carried_ids(struct build *b, struct err *e)
+carried_ids(struct state *s, const struct image_state *im, int runs, struct err *e)
 {
-	struct id_sorter *ids = id_sorter_new(b->runs_fd, SORT_MEMORY, e);
+	struct id_sorter *ids = id_sorter_new(runs, SORT_MEMORY, e);
 
-	if (ids != NULL && image_packs(b->s, b->im, table_add, ids, e) != 0) {
+	if (ids != NULL && image_packs(s, im, table_add, ids, e) != 0) {
 		id_sorter_free(ids);
 		return NULL;
 	}
@@ -431,27 +431,35 @@ carried_ids(struct build *b, struct err *e)
 }
 
 int
+topup_carried_save(struct state *s, const struct image_state *im, int runs, int dirfd, const char *name, struct err *e)
+{
+	struct id_list about = { .time = io_now_ns() };
+	struct id_sorter *ids = carried_ids(s, im, runs, e);
+	int rc = -1;
+
+	memcpy(about.vault_id, im->begin.vault_id, ID_LEN);
+	memcpy(about.machine_id, im->begin.machine_id, ID_LEN);
+	memcpy(about.domain_id, im->begin.domain_id, DIGEST_LEN);
+	memcpy(about.image_id, im->begin.image_id, ID_LEN);
+	if (ids != NULL)
+		rc = id_list_save(dirfd, name, &carried_schema, &about, ids, s->sign_secret, e);
+	id_sorter_free(ids);
+	return rc;
+}
+
+int
 topup_close(struct build *b, const struct build_disk *bd, struct err *e)
 {
 	static const char *const dirs[] = { "snap", "snap2" };
-	struct id_list about = { .time = io_now_ns() };
-	struct id_sorter *ids = carried_ids(b, e);
-	int fd, rc = ids == NULL ? -1 : 0;
+	int fd, rc = 0;
 
-	memcpy(about.vault_id, b->im->begin.vault_id, ID_LEN);
-	memcpy(about.machine_id, b->im->begin.machine_id, ID_LEN);
-	memcpy(about.domain_id, b->im->begin.domain_id, DIGEST_LEN);
-	memcpy(about.image_id, b->im->begin.image_id, ID_LEN);
 	for (size_t i = 0; i < 2 && rc == 0; i++) {
-		if (dir_make(bd->imagefd, dirs[i], 0755, e) != 0 || (fd = dir_open(bd->imagefd, dirs[i], e)) == -1) {
-			rc = -1;
-			break;
-		}
+		if (dir_make(bd->imagefd, dirs[i], 0755, e) != 0 || (fd = dir_open(bd->imagefd, dirs[i], e)) == -1)
+			return -1;
 		(void)io->unlinkat(fd, "carried", 0);	/* of a run that was cut off before the disk was closed */
-		rc = id_list_save(fd, "carried", &carried_schema, &about, ids, b->s->sign_secret, e);
+		rc = topup_carried_save(b->s, b->im, b->runs_fd, fd, "carried", e);
 		(void)io->close(fd);
 	}
-	id_sorter_free(ids);
 	return rc;
 }
 
@@ -459,7 +467,7 @@ int
 topup_carried(struct build *b, uint8_t digest[DIGEST_LEN], struct err *e)
 {
 	struct refs_digest *d = refs_digest_new(b->im->begin.domain_id);
-	struct id_sorter *ids = carried_ids(b, e);
+	struct id_sorter *ids = carried_ids(b->s, b->im, b->runs_fd, e);
 	uint8_t id[DIGEST_LEN];
 	uint64_t count;
 	int got = -1;

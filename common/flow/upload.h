@@ -96,6 +96,16 @@ int upload_list(struct vault *v, const struct cat_machine *m, const uint8_t id[I
     unsigned part, uint64_t len, upload_read_fn read, void *arg, struct err *e);
 
 /**
+ * upload_carried(v, m, id, len, read, arg, e):
+ * Keep the list of what an image without snapshots carries, ${len} bytes, durably under the session, as they are: the
+ * pledge looks at them.  As upload_list.
+ */
+int upload_carried(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN], uint64_t len, upload_read_fn read,
+    void *arg, struct err *e);
+/* That list: a descriptor, or -1: none came. */
+int upload_carried_open(const struct vault *v, const uint8_t id[ID_LEN]);
+
+/**
  * upload_commit(v, m, id, c, out, e):
  * Make snapshots of what the session brought, all or nothing, and end it.  The same commit again is
  * answered as before.  -1 with ${e}: ERR_HEAD, ERR_FORK (recorded), ERR_MISSING (upload_lacking names

@@ -43,6 +43,7 @@ struct making {
 	struct vault *v;
 	const struct cat_session *s;
 	const struct cat_snapshot *base;	/* NULL: promises */
+	int again;			/* those of images without snapshots */
 };
 
 static int
@@ -55,7 +56,7 @@ run_make(const struct making *k, int dirfd, const char *name, const uint8_t prin
 	if (store == NULL)
 		return -1;
 	if ((w = id_run_new(dirfd, name, print, e)) != NULL) {
-		rc = k->base == NULL ? vault_promised(k->v, store, k->s->machine_id, run_add, w, e) :
+		rc = k->base == NULL ? vault_promised(k->v, store, k->s->machine_id, k->again, run_add, w, e) :
 		    vault_lost(k->v, store, k->s->machine_id, k->base, run_add, w, e);
 		if (rc == 0)
 			rc = id_run_finish(w, e);
@@ -98,30 +99,49 @@ run_get(const struct making *k, int dirfd, const char *name, const uint8_t print
 }
 
 int
-upload_promises(struct vault *v, const struct cat_session *s, int dirfd, struct id_run *r, struct err *e)
+upload_promises(struct vault *v, const struct cat_session *s, int dirfd, struct upload_promises *r, struct err *e)
 {
-	struct making k = { v, s, NULL };
+	struct making k = { v, s, NULL, 0 };
 	uint8_t print[DIGEST_LEN];
+	int rc;
 
-	if (vault_promises(v, s->machine_id, print, e) != 0)
+	*r = (struct upload_promises){ { .fd = -1 }, { .fd = -1 }, 0 };
+	if (vault_promises(v, s->machine_id, print, &r->since, e) != 0)
 		return -1;
-	return memcmp(print, nothing, DIGEST_LEN) == 0 ? 1 : run_get(&k, dirfd, "promised", print, r, e);
+	if (memcmp(print, nothing, DIGEST_LEN) == 0)
+		return 1;
+	if ((rc = run_get(&k, dirfd, "promised", print, &r->usual, e)) != 0 || r->since == 0)
+		return rc;
+	k.again = 1;
+	return run_get(&k, dirfd, "again", print, &r->again, e);
 }
 
-/* Those of the missing ones that the vault never had, that an image carries and no disk lost. */
+void
+upload_promises_close(struct upload_promises *r)
+{
+	id_run_close(&r->usual);
+	id_run_close(&r->again);
+}
+
+/*
+ * Those of the missing ones that the vault never had, that an image carries and no disk lost; and what an
+ * image brings once more, unless it was lost again since.
+ */
 static int
-promised_judge(struct vault *v, const struct cat_machine *m, const struct id_run *promises, const uint8_t *ids, size_t n,
+promised_judge(struct vault *v, const struct cat_machine *m, const struct upload_promises *promises, const uint8_t *ids, size_t n,
     const uint8_t *copies, uint8_t *states, struct err *e)
 {
-	uint8_t *found = malloc(2 * n), *lost = found + n;
+	uint8_t *found = calloc(3, n), *again = found + n, *lost = again + n;
 	int rc = -1;
 
 	if (found == NULL)
 		return err_errno(e, "answer a question");
-	if (id_run_find(promises, ids, n, found, e) == 0 &&
-	    unstored_find(v->catalog, m->id, ids, n, lost, e) == 0) {
+	if (id_run_find(&promises->usual, ids, n, found, e) == 0 &&
+	    (promises->again.fd == -1 || id_run_find(&promises->again, ids, n, again, e) == 0) &&
+	    unstored_find(v->catalog, m->id, promises->since, ids, n, lost, e) == 0) {
 		for (size_t i = 0; i < n; i++)
-			if (copies[i] == 0 && found[i] && !lost[i])
+			if (states[i] == ID_MISSING && ((copies[i] == 0 && found[i] && !lost[i]) ||
+			    (again[i] && lost[i] != UNSTORED_SINCE)))
 				states[i] = ID_PROMISED;
 		rc = 0;
 	}
@@ -130,7 +150,7 @@ promised_judge(struct vault *v, const struct cat_machine *m, const struct id_run
 }
 
 int
-upload_judge(struct vault *v, const struct cat_machine *m, const struct id_run *promises, const uint8_t *ids, size_t n,
+upload_judge(struct vault *v, const struct cat_machine *m, const struct upload_promises *promises, const uint8_t *ids, size_t n,
     uint8_t *states, int *doubt, struct err *e)
 {
 	uint8_t *copies = malloc(n);
@@ -152,7 +172,7 @@ upload_judge(struct vault *v, const struct cat_machine *m, const struct id_run *
 
 /* The same, and what a collection condemned comes back: it is relied on from here on. */
 static int
-judge_and_revive(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN], const struct id_run *promises,
+judge_and_revive(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN], const struct upload_promises *promises,
     const uint8_t *ids, size_t n, uint8_t *states, struct err *e)
 {
 	struct cat_session s;
@@ -176,14 +196,14 @@ int
 upload_answer(struct vault *v, const struct cat_machine *m, const struct cat_session *s, const uint8_t *ids, size_t n,
     uint8_t *states, struct err *e)
 {
-	struct id_run promises = { .fd = -1 };
+	struct upload_promises promises;
 	int fd = upload_dir(v, s->id, 1, e), rc;
 
 	if (fd == -1)
 		return -1;
 	if ((rc = upload_promises(v, s, fd, &promises, e)) >= 0)
 		rc = judge_and_revive(v, m, s->id, rc == 0 ? &promises : NULL, ids, n, states, e);
-	id_run_close(&promises);
+	upload_promises_close(&promises);
 	(void)io->close(fd);
 	return rc;
 }

@@ -230,6 +230,35 @@ upload_list(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LE
 	return rc;
 }
 
+#define CARRIED	"carried"
+
+int
+upload_carried(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN], uint64_t len, upload_read_fn read,
+    void *arg, struct err *e)
+{
+	struct list_part p = { len, read, arg, CARRIED };
+	struct cat_session s;
+	int fd, rc;
+
+	if (upload_touch(v, m, id, &s, e) != 0 || (fd = upload_dir(v, id, 1, e)) == -1)
+		return -1;
+	rc = part_keep(&p, fd, e);
+	(void)io->close(fd);
+	return rc;
+}
+
+int
+upload_carried_open(const struct vault *v, const uint8_t id[ID_LEN])
+{
+	int dir = upload_dir(v, id, 0, NULL), fd;
+
+	if (dir == -1)
+		return -1;
+	fd = io->open(dir, CARRIED, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+	(void)io->close(dir);
+	return fd;
+}
+
 /* --- the session's lists, and those of the vault behind them --- */
 
 struct container_upload {

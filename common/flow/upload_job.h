@@ -35,10 +35,15 @@ void upload_list_name(char out[UPLOAD_NAME_MAX], uint64_t seq, unsigned kind, un
 
 /**
  * upload_promises(v, s, dirfd, r, e):
- * The ids that images of the session's machine promise (vault_count.h), as a run in its directory, made anew where
- * pledges have changed since.  0, 1 there are none, -1.  Close it with id_run_close.
+ * The ids that images of the session's machine promise (vault_count.h), as runs in its directory, made anew where
+ * pledges have changed since.  0, 1 there are none, -1.  Close them with upload_promises_close, whatever came of it.
  */
-int upload_promises(struct vault *v, const struct cat_session *s, int dirfd, struct id_run *r, struct err *e);
+struct upload_promises {
+	struct id_run usual, again;	/* vault_promised */
+	int64_t since;
+};
+int upload_promises(struct vault *v, const struct cat_session *s, int dirfd, struct upload_promises *r, struct err *e);
+void upload_promises_close(struct upload_promises *r);
 
 /**
  * upload_judge(v, m, promises, ids, n, states, e):
@@ -46,7 +51,7 @@ int upload_promises(struct vault *v, const struct cat_session *s, int dirfd, str
  * collection has condemned one that would be held.  In a transaction or not.  upload_answer: as the session is
  * told, what was condemned being taken back; not in a transaction.
  */
-int upload_judge(struct vault *v, const struct cat_machine *m, const struct id_run *promises, const uint8_t *ids, size_t n,
+int upload_judge(struct vault *v, const struct cat_machine *m, const struct upload_promises *promises, const uint8_t *ids, size_t n,
     uint8_t *states, int *doubt, struct err *e);
 int upload_answer(struct vault *v, const struct cat_machine *m, const struct cat_session *s, const uint8_t *ids, size_t n,
     uint8_t *states, struct err *e);

@@ -314,8 +314,10 @@ apply_manifest(struct vault *v, const struct record *r, struct err *e)
 	statement_digest(&manifest_schema, r->body.p, r->body.len, row.manifest);
 	memcpy(row.root, m.root, DIGEST_LEN);
 	row.disks = (uint32_t)list_count(m.disks, MANIFEST_DISK_LEN);
-	if (first)
+	if (first) {
 		row.pledge_until = r->slow_clock + PLEDGE_LEASE;
+		row.pledged = (int64_t)r->number;
+	}
 	if (manifest_disks(v, &m, r->time, e) != 0)
 		return -1;
 	return catalog_put(v->catalog, &cat_images, &row, e);
@@ -365,9 +367,9 @@ apply_snapshot(struct vault *v, const struct record *r, struct err *e)
 
 /* What could not be taken from a machine's disk is no longer promised. */
 static int
-damage_on_disk(struct vault *v, const struct rec_damage *d, struct err *e)
+damage_on_disk(struct vault *v, const struct rec_damage *d, uint64_t record, struct err *e)
 {
-	struct cat_unstored u;
+	struct cat_unstored u = { .record = (int64_t)record };
 
 	memcpy(u.machine_id, d->machine_id, ID_LEN);
 	for (size_t i = 0; i < list_count(d->chunk_ids, DIGEST_LEN); i++) {
@@ -428,7 +430,7 @@ apply_damage(struct vault *v, const struct record *r, struct err *e)
 	if (apply_body(r, &rec_damage_schema, &d, e) != 0)
 		return -1;
 	if (d.copy == 0)
-		return damage_on_disk(v, &d, e);
+		return damage_on_disk(v, &d, r->number, e);
 	return damage_in_vault(v, &d, r->type == REC_PACK_QUARANTINED, e);
 }
 

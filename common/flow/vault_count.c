@@ -14,6 +14,8 @@
 #include "common/catalog/catalog_doubt.h"
 #include "common/crypto/hash.h"
 #include "common/flow/container.h"
+#include "common/flow/gaps.h"
+#include "common/flow/id_list.h"
 #include "common/flow/refs_merge.h"
 #include "common/flow/refs_read.h"
 #include "common/flow/vault_count.h"
@@ -28,13 +30,17 @@ struct pledge {
 	uint8_t image[ID_LEN];
 	uint8_t *manifest;
 	struct fmt_view leans_on;	/* into it */
+	int again;			/* it has no snapshots, and says by a list what it carries */
+	uint8_t carried[DIGEST_LEN];	/* digest of that */
+	uint8_t domain[DIGEST_LEN];
 };
 
-/* A list that is read: a snapshot's. */
+/* A list that is read: a snapshot's, or what an image without snapshots carries. */
 struct part {
 	struct cat_snapshot *row;	/* that is counted, or NULL */
 	unsigned bit;			/* its position among those that are counted together */
 	uint64_t own, leant;		/* pledges that it belongs to; whose image leans on its image */
+	uint64_t again;			/* pledge whose image brings these ids once more */
 };
 
 struct count {
@@ -43,6 +49,7 @@ struct count {
 	const uint8_t *machine;
 	struct pledge pledges[PLEDGES_MOST];
 	size_t npledges;
+	int64_t since;			/* record of the first manifest of those that bring ids once more */
 	struct cat_snapshot *all;	/* of the machine */
 	size_t nall;
 	struct refs_merge *merge;
@@ -53,6 +60,7 @@ struct count {
 	size_t n;
 	uint8_t *ids, *held, *lost, *gone, *doubted;
 	uint8_t *promised;		/* by which pledge: its place from 1; 0: none */
+	uint8_t *again;			/* the same, of those that bring it once more */
 	uint32_t *needed;		/* by which of the snapshots */
 	vault_missing_fn fn;		/* is told what is missing; may be NULL */
 	void *arg;
@@ -103,6 +111,17 @@ vault_manifest(struct vault *v, const struct cat_image *i, uint8_t **bytes, stru
 	return schema_decode(&manifest_schema, m, *bytes, len) == FMT_OK ? 0 : 1;
 }
 
+/* It brings again what was lost: known losses up to here say nothing against it. */
+static void
+pledge_again(struct count *c, struct pledge *p, const struct cat_image *i, const struct manifest *m)
+{
+	p->again = 1;
+	memcpy(p->carried, m->carried, DIGEST_LEN);
+	memcpy(p->domain, m->domain_id, DIGEST_LEN);
+	if (c->since == 0 || i->pledged < c->since)
+		c->since = i->pledged;
+}
+
 /* Does this image promise anything now?  Its manifest is known, a disk of it is to come, its lease runs. */
 static int
 pledge_take(void *arg, const void *row, struct err *e)
@@ -130,6 +149,8 @@ pledge_take(void *arg, const void *row, struct err *e)
 		return -1;
 	memcpy(p->image, i->id, ID_LEN);
 	p->leans_on = rc == 0 ? m.leans_on : (struct fmt_view){ NULL, 0 };
+	if (rc == 0 && m.envelopes.len == 0)
+		pledge_again(c, p, i, &m);
 	c->npledges++;
 	return 0;
 }
@@ -228,6 +249,62 @@ part_add(struct count *c, const struct cat_snapshot *s, struct cat_snapshot *row
 	return refs_merge_take(c->merge, r, e) != 0 ? err_during(e, "snapshot %lld", (long long)s->seq) : 0;
 }
 
+static int
+carried_next(void *arg, uint8_t id[DIGEST_LEN], struct err *e)
+{
+	return id_list_next(carried_list(arg), id, e);
+}
+
+static void
+carried_free(void *arg)
+{
+	carried_close(arg);
+}
+
+/* Open the list of what ${p} brings once more, where it is here and is the one that its manifest names. */
+static int
+again_add(struct count *c, size_t place, struct err *e)
+{
+	const struct pledge *p = &c->pledges[place];
+	struct part t = { .again = UINT64_C(1) << place }, *more;
+	struct carried *list;
+	struct err mine;
+
+	err_clear(&mine);
+	if ((list = carried_open(c->v, p->image, NULL, &mine)) == NULL)
+		return mine.code == ERR_MEMORY ? err_set(e, ERR_MEMORY, "%s", mine.msg) : 0;
+	if (memcmp(id_list_about(carried_list(list))->digest, p->carried, DIGEST_LEN) != 0 ||
+	    (c->nparts > 0 && memcmp(c->domain, p->domain, DIGEST_LEN) != 0)) {
+		carried_close(list);
+		return 0;
+	}
+	if ((more = realloc(c->parts, (c->nparts + 1) * sizeof(*more))) == NULL) {
+		carried_close(list);
+		return err_errno(e, "lists of ids");
+	}
+	c->parts = more;
+	c->parts[c->nparts++] = t;
+	memcpy(c->domain, p->domain, DIGEST_LEN);
+	return refs_merge_take_ids(c->merge, carried_next, carried_free, list, e);
+}
+
+/* All lists that have a part in counting ${rows}. */
+static int
+parts_open(struct count *c, struct cat_snapshot *rows, size_t n, struct err *e)
+{
+	int rc = 0;
+
+	c->nparts = c->n = 0;
+	if ((c->merge = refs_merge_new(e)) == NULL)
+		return -1;
+	for (size_t i = 0; i < c->nall && rc == 0; i++)
+		rc = part_add(c, &c->all[i], rows, n, e);
+	for (size_t i = 0; i < c->npledges && rc == 0; i++)
+		if (c->pledges[i].again)
+			rc = again_add(c, i, e);
+	return rc;
+}
+
 /* Ids that no good copy is held of, moved together. */
 static size_t
 batch_open(struct count *c)
@@ -240,6 +317,7 @@ batch_open(struct count *c)
 		memmove(c->ids + open * DIGEST_LEN, c->ids + i * DIGEST_LEN, DIGEST_LEN);
 		/* It was here and went bad: the disk that it came on has been taken in. */
 		c->promised[open] = c->held[i] == 0 ? c->promised[i] : 0;
+		c->again[open] = c->again[i];
 		c->needed[open++] = c->needed[i];
 	}
 	return open;
@@ -274,6 +352,15 @@ batch_revive(struct count *c, struct err *e)
 	return -1;
 }
 
+/* By which pledge: its place from 1; 0: none. */
+static unsigned
+promised_by(const struct count *c, size_t i)
+{
+	if (c->promised[i] && !c->lost[i])
+		return c->promised[i];
+	return c->lost[i] != UNSTORED_SINCE ? c->again[i] : 0;
+}
+
 static int
 batch_count(struct count *c, struct cat_snapshot *rows, struct err *e)
 {
@@ -284,18 +371,18 @@ batch_count(struct count *c, struct cat_snapshot *rows, struct err *e)
 	if (chunks_find(c->v->catalog, c->domain, c->machine, c->ids, c->n, c->held, e) != 0 || batch_revive(c, e) != 0)
 		return -1;
 	open = batch_open(c);
-	if (open > 0 && c->npledges > 0 && unstored_find(c->v->catalog, c->machine, c->ids, open, c->lost, e) != 0)
+	if (open > 0 && c->npledges > 0 && unstored_find(c->v->catalog, c->machine, c->since, c->ids, open, c->lost, e) != 0)
 		return -1;
 	if (open > 0 && given_up_find(c->v->catalog, c->machine, c->ids, open, c->gone, e) != 0)
 		return -1;
 	for (size_t i = 0; i < open; i++) {
-		int promised = c->promised[i] && !c->lost[i];
+		unsigned promised = promised_by(c, i);
 
 		for (uint32_t left = c->needed[i]; left != 0; left &= left - 1) {
 			struct cat_snapshot *row = &rows[__builtin_ctz(left)];
 
 			if (promised && row->promised++ == 0)
-				memcpy(row->pending_on, c->pledges[c->promised[i] - 1].image, ID_LEN);
+				memcpy(row->pending_on, c->pledges[promised - 1].image, ID_LEN);
 			row->given_up += !promised && c->gone[i];
 			row->missing += !promised && !c->gone[i];
 		}
@@ -306,11 +393,18 @@ batch_count(struct count *c, struct cat_snapshot *rows, struct err *e)
 	return stop_check(e);
 }
 
+/* Place of the first pledge from 1; 0: there is none. */
+static uint8_t
+place_of(uint64_t pledges)
+{
+	return pledges == 0 ? 0 : (uint8_t)(__builtin_ctzll(pledges) + 1);
+}
+
 /* The next id of all lists: who needs it, and whether an image that has it in its lists must carry it itself. */
 static void
 id_take(struct count *c, const size_t *at, size_t n)
 {
-	uint64_t own = 0, leant = 0;
+	uint64_t own = 0, leant = 0, again = 0;
 	uint32_t needed = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -318,13 +412,15 @@ id_take(struct count *c, const size_t *at, size_t n)
 
 		own |= t->own;
 		leant |= t->leant;
+		again |= t->again;
 		if (t->row != NULL)
 			needed |= UINT32_C(1) << t->bit;
 	}
 	if (needed == 0)
 		return;
 	own &= ~leant;
-	c->promised[c->n] = own == 0 ? 0 : (uint8_t)(__builtin_ctzll(own) + 1);
+	c->promised[c->n] = place_of(own);
+	c->again[c->n] = place_of(again);
 	c->needed[c->n++] = needed;
 }
 
@@ -334,17 +430,13 @@ group_count(struct count *c, struct cat_snapshot *rows, size_t n, struct err *e)
 {
 	const size_t *at;
 	size_t nat;
-	int rc = 0;
+	int rc;
 
-	c->nparts = c->n = 0;
-	if ((c->merge = refs_merge_new(e)) == NULL)
-		return -1;
 	for (size_t i = 0; i < n; i++) {
 		rows[i].missing = rows[i].promised = rows[i].given_up = 0;
 		memset(rows[i].pending_on, 0, ID_LEN);
 	}
-	for (size_t i = 0; i < c->nall && rc == 0; i++)
-		rc = part_add(c, &c->all[i], rows, n, e);
+	rc = parts_open(c, rows, n, e);
 	while (rc == 0 && (rc = refs_merge_next(c->merge, c->ids + c->n * DIGEST_LEN, &at, &nat, e)) == 1) {
 		id_take(c, at, nat);
 		rc = c->n == BATCH ? batch_count(c, rows, e) : 0;
@@ -374,10 +466,11 @@ count_begin(struct count *c, struct err *e)
 	c->held = malloc(BATCH);
 	c->lost = calloc(BATCH, 1);
 	c->promised = malloc(BATCH);
+	c->again = malloc(BATCH);
 	c->gone = malloc(BATCH);
 	c->doubted = malloc((size_t)BATCH * DIGEST_LEN);
 	c->needed = malloc(BATCH * sizeof(*c->needed));
-	if (c->ids == NULL || c->held == NULL || c->lost == NULL || c->promised == NULL || c->gone == NULL ||
+	if (c->ids == NULL || c->held == NULL || c->lost == NULL || c->promised == NULL || c->again == NULL || c->gone == NULL ||
 	    c->doubted == NULL || c->needed == NULL)
 		return err_errno(e, "states of snapshots");
 	return count_look(c, e);
@@ -401,6 +494,7 @@ count_end(struct count *c)
 	free(c->held);
 	free(c->lost);
 	free(c->promised);
+	free(c->again);
 	free(c->gone);
 	free(c->doubted);
 	free(c->needed);
@@ -434,7 +528,7 @@ vault_lost(struct vault *v, struct container *store, const uint8_t machine[ID_LE
 }
 
 int
-vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIGEST_LEN], struct err *e)
+vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIGEST_LEN], int64_t *since, struct err *e)
 {
 	struct count c = { .v = v, .machine = machine };
 	int rc = count_look(&c, e);
@@ -446,6 +540,8 @@ vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIG
 		buf_add(&b, c.pledges[i].image, ID_LEN);
 		buf_u32(&b, c.pledges[i].leans_on.len);
 		buf_add(&b, c.pledges[i].leans_on.p, c.pledges[i].leans_on.len);
+		if (c.pledges[i].again)
+			buf_add(&b, c.pledges[i].carried, DIGEST_LEN);
 	}
 	for (size_t i = 0; i < c.nall; i++) {
 		struct part t = { .row = NULL };
@@ -456,14 +552,15 @@ vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIG
 	}
 	if (rc == 0 && (rc = buf_check(&b, e)) == 0 && c.npledges > 0)
 		hash_once(b.p, b.len, print);
+	*since = c.since;
 	buf_release(&b);
 	count_end(&c);
 	return rc;
 }
 
 int
-vault_promised(struct vault *v, struct container *store, const uint8_t machine[ID_LEN], vault_missing_fn fn, void *arg,
-    struct err *e)
+vault_promised(struct vault *v, struct container *store, const uint8_t machine[ID_LEN], int again, vault_missing_fn fn,
+    void *arg, struct err *e)
 {
 	struct count c = { .v = v, .store = store, .machine = machine };
 	uint8_t id[DIGEST_LEN];
@@ -471,18 +568,17 @@ vault_promised(struct vault *v, struct container *store, const uint8_t machine[I
 	size_t n;
 	int rc = count_look(&c, e);
 
-	if (rc == 0 && (c.merge = refs_merge_new(e)) == NULL)
-		rc = -1;
-	for (size_t i = 0; i < c.nall && rc == 0; i++)
-		rc = part_add(&c, &c.all[i], NULL, 0, e);
+	if (rc == 0)
+		rc = parts_open(&c, NULL, 0, e);
 	while (rc == 0 && (rc = refs_merge_next(c.merge, id, &at, &n, e)) == 1) {
-		uint64_t own = 0, leant = 0;
+		uint64_t own = 0, leant = 0, more = 0;
 
 		for (size_t i = 0; i < n; i++) {
 			own |= c.parts[at[i]].own;
 			leant |= c.parts[at[i]].leant;
+			more |= c.parts[at[i]].again;
 		}
-		rc = (own & ~leant) != 0 ? fn(arg, id, e) : 0;
+		rc = (again ? more : own & ~leant) != 0 ? fn(arg, id, e) : 0;
 	}
 	refs_merge_free(c.merge);
 	count_end(&c);

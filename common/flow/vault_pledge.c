@@ -7,8 +7,11 @@
 
 #include "common/base/err.h"
 #include "common/base/human.h"
+#include "common/base/io.h"
 #include "common/catalog/catalog.h"
 #include "common/crypto/sign.h"
+#include "common/flow/gaps.h"
+#include "common/flow/id_list.h"
 #include "common/flow/image_root.h"
 #include "common/flow/vault_count.h"
 #include "common/flow/vault_fate.h"
@@ -147,14 +150,92 @@ pledge_decide(struct pledging *g, struct err *e)
 	return rc == 1 && told == 0 ? 0 : rc;
 }
 
+/* --- what an image without snapshots carries --- */
+
+static ssize_t
+carried_bytes(void *arg, void *buf, size_t n, struct err *e)
+{
+	ssize_t got = io_read_full(*(const int *)arg, buf, n, -1);
+
+	return got < 0 ? err_errno(e, "list of what is carried") : got;
+}
+
+static ssize_t
+carried_copy(void *arg, uint8_t *buf, size_t cap, struct err *e)
+{
+	return carried_bytes(arg, buf, cap, e);
+}
+
+/* Is it the list that the manifest names, each part of it signed by the machine?  0 or -1. */
+static int
+carried_believe(struct pledging *g, int fd, struct err *e)
+{
+	struct id_list_reader *r = id_list_reader_from(carried_bytes, &fd, "the list of what is carried", &carried_schema, NULL, e);
+	const struct id_list *a;
+	const uint8_t *part;
+	size_t len;
+	int rc;
+
+	if (r == NULL)
+		return -1;
+	a = id_list_about(r);
+	if (memcmp(a->vault_id, g->m.vault_id, ID_LEN) != 0 || memcmp(a->machine_id, g->machine, ID_LEN) != 0 ||
+	    memcmp(a->image_id, g->m.image_id, ID_LEN) != 0 || memcmp(a->digest, g->m.carried, DIGEST_LEN) != 0)
+		rc = err_set(e, ERR_DAMAGE, "the list of what is carried is not the one that the manifest of image %s names", g->m.short_name);
+	else
+		while ((rc = id_list_part(r, &part, &len, e)) == 1)
+			if ((rc = vault_machine_signed(g->v, g->machine, &carried_schema, part, len, e)) != 1) {
+				rc = rc < 0 ? -1 : err_set(e, ERR_SIGNATURE, "the list of what is carried is not signed by its machine");
+				break;
+			}
+	id_list_reader_free(r);
+	return rc;
+}
+
+/* Does the vault have it already?  1, 0. */
+static int
+carried_is_there(struct pledging *g)
+{
+	struct carried *c = carried_open(g->v, g->m.image_id, NULL, NULL);
+	int same = c != NULL && memcmp(id_list_about(carried_list(c))->digest, g->m.carried, DIGEST_LEN) == 0;
+
+	carried_close(c);
+	return same;
+}
+
+/* Before the record of the manifest that names it. */
+static int
+carried_keep(struct pledging *g, int fd, struct err *e)
+{
+	struct store *s = g->v->store;
+	char name[VAULT_NAME_MAX];
+	int rc;
+
+	if (g->m.envelopes.len > 0)
+		return 0;
+	if (pledge_judge(g, e) < 0 || carried_believe(g, fd, e) != 0)
+		return -1;
+	if (carried_is_there(g))
+		return 0;
+	if (io->lseek(fd, 0, SEEK_SET) != 0)
+		return err_errno(e, "list of what is carried");
+	vault_name_image(name, g->m.image_id, "list", 1);
+	/* One that is there and is another was never named by a manifest. */
+	if (s->ops->del(s, name, e) != 0)
+		return -1;
+	if ((rc = s->ops->put_new_from(s, name, carried_copy, &fd, e)) == 1)
+		rc = err_set(e, ERR_BUSY, "somebody else writes %s", name);
+	return rc;
+}
+
 int
-vault_pledge_take(struct vault *v, const uint8_t machine[ID_LEN], const struct pledge_post *p, struct pledge_taken *t,
-    struct err *e)
+vault_pledge_take(struct vault *v, const uint8_t machine[ID_LEN], const struct pledge_post *p, int carried,
+    struct pledge_taken *t, struct err *e)
 {
 	struct pledging g = { .v = v, .machine = machine, .p = p };
 	int rc;
 
-	if (manifest_believe(&g, e) != 0 || vault_begin(v, e) != 0)
+	if (manifest_believe(&g, e) != 0 || (carried != -1 && carried_keep(&g, carried, e) != 0) || vault_begin(v, e) != 0)
 		return -1;
 	if ((rc = pledge_decide(&g, e)) < 0 || catalog_get(v->catalog, &cat_images, &g.image, e) != 0 ||
 	    vault_pledge_now(v, &g.image, t, e) < 0) {

@@ -11,17 +11,18 @@
 #include "formats/fmt_pledge.h"
 
 /**
- * vault_pledge_take(v, machine, p, t, e):
+ * vault_pledge_take(v, machine, p, carried, t, e):
  * Take the manifest and the announcement in ${p}, which ${machine} sent: signed by it,
- * for this vault, over the root that the manifest's own digests give.  A higher
+ * for this vault, over the root that the manifest's own digests give; and what ${carried} (a descriptor; -1: none)
+ * says an image without snapshots carries, which must be what the manifest names.  A higher
  * generation takes the place of a lower one.  Nothing is looked at that travels: snapshots
  * are filed by the session's commit, and states are left to vault_states.
  * 0 recorded; 1 all of it was known; -1 with ${e}: ERR_FORMAT, ERR_SIGNATURE,
  * ERR_WRONG_VAULT, ERR_RULE where the image was lost or cancelled, ERR_FORK where
  * another manifest has this generation.  ${t} is filled in for 0 and 1.
  */
-int vault_pledge_take(struct vault *v, const uint8_t machine[ID_LEN], const struct pledge_post *p, struct pledge_taken *t,
-    struct err *e);
+int vault_pledge_take(struct vault *v, const uint8_t machine[ID_LEN], const struct pledge_post *p, int carried,
+    struct pledge_taken *t, struct err *e);
 
 /* What there is to be said of an image's pledge now.  0; 1 it has none; -1. */
 int vault_pledge_now(struct vault *v, const struct cat_image *i, struct pledge_taken *t, struct err *e);

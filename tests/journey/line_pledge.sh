@@ -84,6 +84,31 @@ vault_says "pending on $second" || fail "the second snapshot is not pending" ser
 samara-import ingest vault disk2 >out 2>&1 || fail "second ingest" out
 ! vault_says pending || { samara-import list vault snapshots; fail "not whole after its disk" out; }
 
+# A third disk comes without its packs; a top-up is pledged with the list of what it carries, and that is promised.
+mkdir disk3 disk4
+head -c 3000000 /dev/urandom >src/dir/later
+samara-seed build --to disk3 --plain-directory --passphrase-file pass --parity 0 src >out 2>log || fail "third build" out log
+third=$(image 3)
+samara-seed ship "$third" --carrier DHL --tracking T3 >out 2>log || fail "third ship" out log
+rm "disk3/samara/$(echo "$third" | tr A-Z a-z)/packs/0000/"*.pk
+samara-import ingest vault disk3 >out 2>&1 && fail "a disk without packs was taken in as if nothing were" out
+vault_says gap || { samara-import list vault snapshots; fail "no gap" out; }
+samara-import list vault gaps --image "$third" --out gaplist >out 2>&1 || fail "gap list" out
+samara-seed build --missing gaplist --to disk4 --plain-directory --passphrase-file pass >out 2>log || fail "top-up" out log
+topup=$(image 4)
+samara-seed ship "$topup" --carrier DHL --tracking T4 >out 2>log || fail "ship the top-up" out log
+grep -q 'PUT .*/carried ' serve.log || fail "what the top-up carries was not said" serve.log
+vault_says "pending on $topup" || { samara-import list vault snapshots; fail "nothing is pending on the top-up" serve.log; }
+! vault_says gap || { samara-import list vault snapshots; fail "what a top-up brings is a gap still" serve.log; }
+samara-seed refill --json >out 2>log || fail "refill while the top-up travels" out log
+grep -q '"nothing_missing": *true' out || fail "what travels is asked for over the line" out
+samara-import lost vault "$topup" >out 2>&1 || fail "lose the top-up" out
+vault_says gap || { samara-import list vault snapshots; fail "a lost top-up promises" serve.log; }
+samara-import reopen vault "$topup" >out 2>&1 || fail "reopen the top-up" out
+vault_says "pending on $topup" || { samara-import list vault snapshots; fail "a top-up that was found again promises nothing" serve.log; }
+samara-import ingest vault disk4 >out 2>&1 || fail "ingest the top-up" out
+! vault_says "pending\|gap" || { samara-import list vault snapshots; fail "not whole after the top-up" out; }
+
 # A rebuilt catalog says the same.
 kill $server
 wait $server 2>/dev/null || true

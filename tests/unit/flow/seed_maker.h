@@ -30,6 +30,7 @@
 #include "common/pack/refs.h"
 #include "formats/fmt_disk.h"
 #include "formats/fmt_machine.h"
+#include "formats/fmt_receipt.h"
 #include "formats/fmt_snapshot.h"
 #include "formats/fmt_vault.h"
 
@@ -55,6 +56,7 @@ struct seed_image {
 	uint8_t statements[SEED_DISKS][DIGEST_LEN];
 	size_t ndisks;
 	uint8_t envelopes[SEED_SNAPS][DIGEST_LEN];
+	uint8_t carried[DIGEST_LEN];		/* of a top-up */
 	size_t nsnaps;
 	uint32_t first_pack;			/* of the numbers on the next disk */
 	uint8_t parity;				/* percent, of the disks made from here on */
@@ -475,6 +477,43 @@ seed_snapshot(struct seed_image *im, const char *disk, uint64_t seq, uint32_t fr
 	free(ids);
 }
 
+/* What a top-up carries, on its last disk: chunks ${from} to ${from} + ${n} - 1. */
+static inline void
+seed_carried(struct seed_image *im, const char *disk, uint32_t from, uint32_t n)
+{
+	struct id_list l = { .count = n, .parts = 1 };
+	struct refs_digest *d = refs_digest_new(im->m->k->domain_id);
+	uint8_t *ids = malloc((size_t)n * DIGEST_LEN);
+	struct buf b, file;
+	uint64_t count;
+
+	assert_non_null(ids);
+	for (uint32_t i = 0; i < n; i++)
+		seed_chunk(im->m, from + i, ids + (size_t)i * DIGEST_LEN, NULL, NULL);
+	qsort(ids, n, DIGEST_LEN, seed_id_order);
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(refs_digest_add(d, ids + (size_t)i * DIGEST_LEN), 0);
+	refs_digest_final(d, im->carried, &count);
+	refs_digest_free(d);
+	memcpy(l.vault_id, im->m->vault_id, ID_LEN);
+	memcpy(l.machine_id, im->m->id, ID_LEN);
+	memcpy(l.domain_id, im->m->k->domain_id, DIGEST_LEN);
+	memcpy(l.image_id, im->id, ID_LEN);
+	io_random(l.list_id, ID_LEN);
+	memcpy(l.digest, im->carried, DIGEST_LEN);
+	l.ids = (struct fmt_view){ ids, n * DIGEST_LEN };
+	buf_init(&b);
+	seed_sign(&carried_schema, &l, im->m->secret, &b);
+	buf_init(&file);
+	buf_u32(&file, (uint32_t)b.len);
+	buf_add(&file, b.p, b.len);
+	seed_put(im, disk, "snap/carried", file.p, file.len);
+	seed_put(im, disk, "snap2/carried", file.p, file.len);
+	buf_release(&file);
+	buf_release(&b);
+	free(ids);
+}
+
 static inline void
 seed_leans(struct seed_image *im, const struct seed_image *on)
 {
@@ -506,6 +545,7 @@ seed_manifest(struct seed_image *im, const char *disk, uint32_t generation)
 	memcpy(m.domain_id, im->m->k->domain_id, DIGEST_LEN);
 	memcpy(m.image_id, im->id, ID_LEN);
 	memcpy(m.short_name, im->short_name, sizeof(m.short_name));
+	memcpy(m.carried, im->carried, DIGEST_LEN);
 	m.disks = (struct fmt_view){ list, (uint32_t)(im->ndisks * MANIFEST_DISK_LEN) };
 	m.envelopes = (struct fmt_view){ sorted[0], (uint32_t)(im->nsnaps * DIGEST_LEN) };
 	m.leans_on = (struct fmt_view){ im->leans_on[0], (uint32_t)(im->nleans * ID_LEN) };

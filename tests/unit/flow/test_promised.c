@@ -175,6 +175,78 @@ a_chunk_that_a_disk_lost_is_not_on_the_next_one(void **state)
 	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 0);
 }
 
+/* Image T without snapshots: chunks 8 to 15 on disk 4, 0 to 7 on disk 5, which has list and manifest too. */
+static void
+topup_t(struct site *s, struct seed_image *t)
+{
+	seed_image_make(t, &s->m, "TTTT");
+	seed_disk(t, s->disk[4], 1, 8, 8);
+	seed_disk(t, s->disk[5], 2, 0, 8);
+	seed_carried(t, s->disk[5], 0, 16);
+	seed_manifest(t, s->disk[5], 1);
+}
+
+static void
+a_top_up_in_the_mail_promises_what_an_earlier_disk_lost(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a, t;
+
+	image_a(s, &a);
+	spoil_pack(s->disk[0], "aaaa", 1);
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(site_ingest(s, 1), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 0);
+	topup_t(s, &t);
+	assert_int_equal(site_ingest(s, 5), 0);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 1);
+	site_rebuild_agrees(s);
+	assert_int_equal(site_ingest(s, 4), 0);
+	snapshot_is(s, 1, SNAPSHOT_WHOLE, 0, 0);
+	site_rebuild_agrees(s);
+}
+
+/* Disk 0 never comes; the top-up's first disk is damaged too: its chunk is promised by nobody any more. */
+static void
+what_a_top_up_loses_itself_is_promised_no_more(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a, t;
+
+	seed_image_make(&a, &s->m, "AAAA");
+	seed_disk(&a, s->disk[0], 1, 16, 16);
+	seed_snapshot(&a, s->disk[0], 1, 0, 32);	/* 0 to 15 are nowhere */
+	seed_manifest(&a, s->disk[0], 1);
+	assert_int_equal(site_ingest(s, 0), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 16, 0);
+	seed_image_make(&t, &s->m, "TTTT");
+	seed_disk(&t, s->disk[4], 1, 0, 4);
+	seed_disk(&t, s->disk[5], 2, 4, 4);
+	seed_disk(&t, s->disk[6], 3, 8, 8);
+	seed_carried(&t, s->disk[6], 0, 16);
+	seed_manifest(&t, s->disk[6], 1);
+	assert_int_equal(site_ingest(s, 6), 0);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 8);
+	spoil_pack(s->disk[4], "tttt", 0);
+	assert_int_equal(site_ingest(s, 4), 0);
+	assert_int_equal(s->r.chunks_bad, 1);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 4);
+	site_rebuild_agrees(s);
+	/* A second top-up brings that one once more. */
+	seed_image_make(&a, &s->m, "UUUU");
+	seed_disk(&a, s->disk[1], 1, 0, 4);
+	seed_disk(&a, s->disk[2], 2, 40, 4);
+	seed_carried(&a, s->disk[2], 0, 4);
+	seed_manifest(&a, s->disk[2], 1);
+	assert_int_equal(site_ingest(s, 5), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 0);
+	assert_int_equal(site_ingest(s, 2), 0);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 1);
+	site_rebuild_agrees(s);
+	assert_int_equal(site_ingest(s, 1), 0);
+	snapshot_is(s, 1, SNAPSHOT_WHOLE, 0, 0);
+}
+
 static void
 tell_nobody(void *arg, const struct attention *a)
 {
@@ -244,6 +316,8 @@ main(void)
 		T(what_an_image_leans_on_is_not_promised_by_it),
 		T(an_image_that_leans_on_nothing_promises_all_of_its_lists),
 		T(a_chunk_that_a_disk_lost_is_not_on_the_next_one),
+		T(a_top_up_in_the_mail_promises_what_an_earlier_disk_lost),
+		T(what_a_top_up_loses_itself_is_promised_no_more),
 		T(a_lease_that_ran_out_promises_nothing),
 		T(more_snapshots_than_are_counted_together),
 	};

@@ -12,6 +12,7 @@
 #include "common/base/file.h"
 #include "common/catalog/catalog_chunks.h"
 #include "common/crypto/hash.h"
+#include "common/flow/gaps.h"
 #include "common/flow/ingest_job.h"
 #include "common/flow/receipt.h"
 #include "common/flow/vault_custody.h"
@@ -144,7 +145,7 @@ pledge(struct site *s, unsigned disk, const char *image, uint32_t generation, st
 	image_name_manifest(from, 0, generation);
 	bytes = on_disk(s, disk, image, from, &len);
 	p.manifest = (struct fmt_view){ bytes, (uint32_t)len };
-	rc = vault_pledge_take(v, s->m.id, &p, t, &s->e);
+	rc = vault_pledge_take(v, s->m.id, &p, -1, t, &s->e);
 	if (rc == 0 && generation == 1)
 		snapshot_file(s, v, disk, image, 2);
 	if (rc == 0)
@@ -227,7 +228,7 @@ pledge_changed(struct site *s, const uint8_t *machine, int forge, struct pledge_
 		m.sealed++;
 	seed_sign(&manifest_schema, &m, forge == 3 ? secret : s->m.secret, &b);
 	p.manifest = (struct fmt_view){ b.p, (uint32_t)b.len };
-	rc = vault_pledge_take(v, machine, &p, t, &s->e);
+	rc = vault_pledge_take(v, machine, &p, -1, t, &s->e);
 	vault_close(v);
 	buf_release(&b);
 	free(bytes);
@@ -634,10 +635,75 @@ custody_records_come_in_order_and_each_once(void **state)
 	buf_release(&rec);
 }
 
+/* A top-up's pledge with the list on disk ${disk}, one byte changed at ${spoil} (0: none). */
+static int
+pledge_carried(struct site *s, struct vault *v, unsigned disk, const char *image, size_t spoil)
+{
+	struct pledge_post p = { .commit = { NULL, 0 } };
+	struct pledge_taken t;
+	char from[IMAGE_NAME_MAX], path[192];
+	uint8_t *bytes, *list;
+	size_t len, n;
+	int fd, rc;
+
+	image_name_manifest(from, 0, 1);
+	bytes = on_disk(s, 4, "tttt", from, &len);
+	list = on_disk(s, disk, image, "snap/carried", &n);
+	if (spoil > 0)
+		list[n - spoil] ^= 1;
+	(void)snprintf(path, sizeof(path), "%s/list", s->root);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	assert_true(fd != -1 && write(fd, list, n) == (ssize_t)n && lseek(fd, 0, SEEK_SET) == 0);
+	p.manifest = (struct fmt_view){ bytes, (uint32_t)len };
+	rc = vault_pledge_take(v, s->m.id, &p, fd, &t, &s->e);
+	(void)close(fd);
+	free(list);
+	free(bytes);
+	return rc;
+}
+
+static void
+what_a_top_up_carries_is_believed_only_as_its_manifest_names_it(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a, t, u;
+	struct carried *c;
+	struct vault *v;
+
+	seed_image_make(&a, &s->m, "AAAA");
+	seed_disk(&a, s->disk[0], 1, 0, 8);
+	seed_snapshot(&a, s->disk[0], 1, 0, 8);
+	seed_manifest(&a, s->disk[0], 1);
+	assert_int_equal(site_ingest(s, 0), 0);		/* the vault knows the machine */
+	v = opened(s);
+	seed_image_make(&t, &s->m, "TTTT");
+	seed_disk(&t, s->disk[4], 1, 0, 8);
+	seed_carried(&t, s->disk[4], 0, 8);
+	seed_manifest(&t, s->disk[4], 1);
+	seed_image_make(&u, &s->m, "UUUU");
+	seed_disk(&u, s->disk[5], 1, 0, 8);
+	seed_carried(&u, s->disk[5], 0, 8);
+	seed_manifest(&u, s->disk[5], 1);
+	assert_int_equal(pledge_carried(s, v, 5, "uuuu", 0), -1);
+	assert_int_equal(s->e.code, ERR_DAMAGE);
+	err_clear(&s->e);
+	assert_int_equal(pledge_carried(s, v, 4, "tttt", 1), -1);	/* in its signature */
+	assert_int_equal(s->e.code, ERR_SIGNATURE);
+	err_clear(&s->e);
+	assert_null(carried_open(v, t.id, NULL, &s->e));
+	err_clear(&s->e);
+	assert_int_equal(pledge_carried(s, v, 4, "tttt", 0), 0);
+	c = carried_open(v, t.id, NULL, &s->e);
+	assert_non_null(c);
+	carried_close(c);
+	vault_close(v);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(what_a_top_up_carries_is_believed_only_as_its_manifest_names_it),
 		T(what_was_pledged_is_pending_until_its_disks_come),
 		T(a_replaced_disk_is_pledged_with_a_higher_generation_and_never_back),
 		T(a_pledge_is_believed_only_by_its_signature_root_and_vault),
