@@ -80,6 +80,64 @@ const struct fmt_schema dispute_schema = {
 	sizeof(struct dispute), offsetof(struct dispute, sig), FMT_FIELDS(dispute_fields), dispute_check
 };
 
+const struct fmt_field files_lost_row_fields[] = {
+	FMT_U64(files_lost_row, seq, 1, INT64_MAX),
+	FMT_U64(files_lost_row, files, 1, INT64_MAX),
+};
+const size_t files_lost_row_nfields = sizeof(files_lost_row_fields) / sizeof(files_lost_row_fields[0]);
+
+/* Each is within its limits, and the numbers rise. */
+static enum fmt_status
+lost_rows_check(struct fmt_view rows)
+{
+	struct files_lost_row row;
+	enum fmt_status st;
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < list_count(rows, FILES_LOST_ROW_LEN); i++) {
+		if ((st = element_get(files_lost_row_fields, files_lost_row_nfields, rows, i, &row)) != FMT_OK)
+			return st;
+		if (row.seq <= last)
+			return FMT_ORDER;
+		last = row.seq;
+	}
+	return FMT_OK;
+}
+
+static enum fmt_status
+files_lost_check(const void *value)
+{
+	return lost_rows_check(((const struct files_lost *)value)->rows);
+}
+
+static enum fmt_status
+files_lost_page_check(const void *value)
+{
+	return lost_rows_check(((const struct files_lost_page *)value)->rows);
+}
+
+static const struct fmt_field files_lost_fields[] = {
+	FMT_BYTES(files_lost, vault_id),
+	FMT_BYTES(files_lost, machine_id),
+	FMT_U32(files_lost, number, 1, UINT32_MAX),
+	FMT_LIST(files_lost, rows, FILES_LOST_ROW_LEN, 1, FILES_LOST_ROWS_MAX),
+	FMT_I64(files_lost, time),
+};
+const struct fmt_schema files_lost_schema = {
+	"files lost", "SAMLOSF\n", 1, "samara files lost v1",
+	sizeof(struct files_lost), offsetof(struct files_lost, sig), FMT_FIELDS(files_lost_fields), files_lost_check
+};
+
+static const struct fmt_field files_lost_page_fields[] = {
+	FMT_BYTES(files_lost_page, vault_id),
+	FMT_BYTES(files_lost_page, machine_id),
+	FMT_LIST(files_lost_page, rows, FILES_LOST_ROW_LEN, 0, FILES_LOST_ROWS_MAX),
+};
+const struct fmt_schema files_lost_page_schema = {
+	"answer of files lost", "SAMLOSP\n", 1, NULL,
+	sizeof(struct files_lost_page), 0, FMT_FIELDS(files_lost_page_fields), files_lost_page_check
+};
+
 static const struct fmt_field pledge_post_fields[] = {
 	FMT_BLOB(pledge_post, manifest, 1, RECORD_BODY_MAX),
 	FMT_BLOB(pledge_post, commit, 0, PLEDGE_COMMIT_MAX),

@@ -49,6 +49,37 @@ struct dispute {
 };
 extern const struct fmt_schema dispute_schema;
 
+#define FILES_LOST_ROWS_MAX	16384u	/* snapshots in one statement, or in an answer */
+#define FILES_LOST_LEN_MAX	(FILES_LOST_ROWS_MAX * 16u + 256u)	/* bytes of such a statement, at most */
+
+/* How many files of a snapshot are lost. */
+struct files_lost_row {
+	uint64_t seq;			/* of the snapshot */
+	uint64_t files;
+};
+extern const struct fmt_field files_lost_row_fields[];
+extern const size_t files_lost_row_nfields;
+#define FILES_LOST_ROW_LEN	16u
+
+/* "With the chunks that I gave up these files went."  Their names stay with the machine.  Signed by it. */
+struct files_lost {
+	uint8_t vault_id[ID_LEN];
+	uint8_t machine_id[ID_LEN];
+	uint32_t number;		/* of the list of what was given up; what was said of it before is replaced */
+	struct fmt_view rows;		/* FILES_LOST_ROW_LEN each, numbers rising */
+	int64_t time;			/* nanoseconds */
+	uint8_t sig[SIGN_LEN];
+};
+extern const struct fmt_schema files_lost_schema;
+
+/* Answer to GET lost: of all lists together. */
+struct files_lost_page {
+	uint8_t vault_id[ID_LEN];
+	uint8_t machine_id[ID_LEN];
+	struct fmt_view rows;		/* as above; the newest where there are more */
+};
+extern const struct fmt_schema files_lost_page_schema;
+
 /* A pledge as it is sent: nothing in it is believed but what its parts are signed for. */
 struct pledge_post {
 	struct fmt_view manifest;

@@ -111,6 +111,7 @@ enum record_type {
 	REC_COLLECTED = 37,		/* body: rec_collected (fmt_retain.h) */
 	REC_EXPORTED = 40,		/* body: rec_note */
 	REC_PASSED_OVER = 42,		/* body: envelope, encoded: its number is taken, its list has not come */
+	REC_FILES_LOST = 44,		/* body: how many files a machine lost with what it gave up (fmt_pledge.h), encoded */
 	REC_FORK = 43,			/* body: envelope, encoded: another has its number, or it follows another */
 	REC_TAKEOVER = 41,		/* body: rec_takeover (fmt_line_machine.h) */
 	REC_TYPE_MAX = 63		/* a reader keeps types it does not know and says so */

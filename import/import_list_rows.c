@@ -8,12 +8,14 @@
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/retain.h"
+#include "common/flow/vault_lost.h"
 #include "common/flow/vault_machine.h"
 #include "common/flow/vault_status.h"
 #include "import/import_list.h"
 
 #define SECOND	INT64_C(1000000000)
 #define SAFE	(TEXT_MAX_LEN * 4 + 4)
+#define WORDS	64u	/* a snapshot's state */
 
 static const char *
 safe(char buf[SAFE], const char *text)
@@ -216,11 +218,17 @@ fate_text(const struct vault *v, const struct cat_snapshot *s, char fate[64])
 	return fate;
 }
 
-/* "pending on RM4K": what a snapshot waits for. */
+/* "pending on RM4K": what a snapshot waits for; "partial (1 file lost)". */
 static int
-snapshot_words(struct listing *l, const struct cat_snapshot *s, struct cat_image *i, char words[32], struct err *e)
+snapshot_words(struct listing *l, const struct cat_snapshot *s, struct cat_image *i, char words[WORDS], uint64_t *lost,
+    struct err *e)
 {
+	char n[HUMAN_MAX];
 	int rc = 1;
+
+	*lost = 0;
+	if (s->state == SNAPSHOT_PARTIAL && vault_files_lost(l->v, s->machine_id, s->seq, lost, e) != 0)
+		return -1;
 
 	i->short_name[0] = '\0';
 	if (s->state == SNAPSHOT_PENDING) {
@@ -229,21 +237,24 @@ snapshot_words(struct listing *l, const struct cat_snapshot *s, struct cat_image
 			return -1;
 	}
 	if (rc == 0)
-		(void)snprintf(words, 32, "pending on %s", i->short_name);
+		(void)snprintf(words, WORDS, "pending on %s", i->short_name);
+	else if (*lost > 0)
+		(void)snprintf(words, WORDS, "partial (%s file%s lost)", human_count(n, *lost), *lost == 1 ? "" : "s");
 	else
-		(void)snprintf(words, 32, "%s", snapshot_state_text(s->state));
+		(void)snprintf(words, WORDS, "%s", snapshot_state_text(s->state));
 	return 0;
 }
 
 static int
 snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat_machine *m, struct err *e)
 {
-	char words[32], fate[64];
+	char words[WORDS], fate[64];
 	struct cat_image on;
+	uint64_t lost;
 	char name[SAFE], set[SAFE], begin[HUMAN_MAX], id[HUMAN_MAX], chunks[HUMAN_MAX];
 	struct out *j;
 
-	if (snapshot_words(l, s, &on, words, e) != 0)
+	if (snapshot_words(l, s, &on, words, &lost, e) != 0)
 		return -1;
 	j = out_object("snapshot");
 	if (l->rows++ == 0)
@@ -266,6 +277,8 @@ snapshot_print(struct listing *l, const struct cat_snapshot *s, const struct cat
 	out_i64(j, "missing", s->missing);
 	out_i64(j, "promised", s->promised);
 	out_i64(j, "given_up", s->given_up);
+	if (s->state == SNAPSHOT_PARTIAL)
+		out_u64(j, "files_lost", lost);
 	if (on.short_name[0] != '\0')
 		out_str(j, "pending_on", on.short_name);
 	out_bool(j, "deleted", s->deleted != 0);

@@ -24,7 +24,11 @@ state_of_line(const struct snap_place *line, char out[SEED_STATE_MAX])
 		(void)snprintf(out, SEED_STATE_MAX, "pending on %s%s", line->image[0] != '\0' ? line->image : "an image", more);
 		break;
 	case LINE_PARTIAL:
-		(void)snprintf(out, SEED_STATE_MAX, "partial (%s chunks given up)%s", human_count(n, line->given_up), more);
+		if (line->files_lost > 0)
+			(void)snprintf(out, SEED_STATE_MAX, "partial (%s file%s lost)%s", human_count(n, line->files_lost),
+			    line->files_lost == 1 ? "" : "s", more);
+		else
+			(void)snprintf(out, SEED_STATE_MAX, "partial (%s chunks given up)%s", human_count(n, line->given_up), more);
 		break;
 	case LINE_GAP:
 		(void)snprintf(out, SEED_STATE_MAX, "gap: the vault lacks %s chunks%s", human_count(n, line->missing), more);

@@ -246,6 +246,7 @@ summary_emit(const struct restore_report *r, int64_t ns)
 	out_u64(o, "bytes", r->bytes);
 	out_u64(o, "same", r->same);
 	out_u64(o, "left", r->left);
+	out_u64(o, "elsewhere", r->elsewhere);
 	out_u64(o, "failed", r->failed);
 	out_u64(o, "damaged", r->damaged);
 	out_u64(o, "compared", r->compared);
@@ -273,6 +274,9 @@ report_print(const struct restoring *g, const struct restore_report *r, int64_t 
 	if (r->unlinked > 0)
 		out_text("%s names of linked files became files of their own\n", human_count(n, r->unlinked));
 	missed_print(r);
+	if (r->elsewhere > 0)
+		out_text("from later  %s of the files lay in chunks that are lost, and came out of later snapshots; each is named above\n",
+		    human_count(n, r->elsewhere));
 	if (r->left > 0)
 		out_text("LEFT ALONE  %s that were there already; each is named above\n", human_count(n, r->left));
 	if (r->failed > 0)
@@ -347,6 +351,7 @@ restore_opened(struct restoring *g, struct args *a, struct err *e)
 	g->o.source = g->read.s.source;
 	g->o.keys = g->read.s.keys;
 	g->o.snap = g->read.snap;
+	g->o.list = &g->read.s.list;
 	g->o.tell = item_told;
 	g->o.arg = g;
 	if (plan_print(g, a, e) != 0)

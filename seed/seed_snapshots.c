@@ -6,7 +6,7 @@
 #include "common/base/human.h"
 #include "common/base/out.h"
 #include "common/flow/image_state.h"
-#include "common/flow/line_refill.h"
+#include "common/flow/lost_files.h"
 #include "common/flow/state.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_read.h"
@@ -25,7 +25,7 @@ settled(struct known *k, uint64_t seq, char out[SEED_STATE_MAX], struct err *e)
 {
 	uint64_t lost;
 
-	if (refill_files_lost(k->s, seq, &lost, e) != 0)
+	if (lost_files_count(k->s, seq, &lost, e) != 0)
 		return -1;
 	if (lost == 0)
 		(void)snprintf(out, SEED_STATE_MAX, "whole");
@@ -47,7 +47,7 @@ state_by_image(struct known *k, const struct image_state *im, const struct snaps
 		return 0;
 	}
 	/* Something of it was given up: its disks are there. */
-	if (refill_files_lost(k->s, snap->env.seq, &lost, e) != 0)
+	if (lost_files_count(k->s, snap->env.seq, &lost, e) != 0)
 		return -1;
 	if (lost > 0)
 		return settled(k, snap->env.seq, out, e);

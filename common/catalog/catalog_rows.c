@@ -112,6 +112,11 @@ static const struct cat_col given_up_cols[] = {
 };
 const struct cat_table cat_given_up = TABLE("given_up", cat_given_up, 2, given_up_cols);
 
+static const struct cat_col files_lost_cols[] = {
+	BYTES(cat_files_lost, machine_id), I64(cat_files_lost, seq), I64(cat_files_lost, number), I64(cat_files_lost, files),
+};
+const struct cat_table cat_files_lost = TABLE("files_lost", cat_files_lost, 3, files_lost_cols);
+
 static const struct cat_col receipt_cols[] = {
 	BYTES(cat_receipt, image_id), I64(cat_receipt, number), BYTES(cat_receipt, digest), U32(cat_receipt, whole),
 	I64(cat_receipt, given_up), I64(cat_receipt, time), U32(cat_receipt, answered),
@@ -128,5 +133,5 @@ const struct cat_table cat_parcels = TABLE("parcels", cat_parcel, 1, parcel_cols
 
 const struct cat_table *const cat_tables[] = {
 	&cat_machines, &cat_machine_keys, &cat_tokens, &cat_credentials, &cat_images, &cat_disks, &cat_refusals, &cat_snapshots, &cat_packs,
-	&cat_unstored, &cat_given_up, &cat_receipts, &cat_parcels, &cat_passed, &cat_forks, &cat_gone, &cat_removals, &cat_sessions, NULL
+	&cat_unstored, &cat_given_up, &cat_files_lost, &cat_receipts, &cat_parcels, &cat_passed, &cat_forks, &cat_gone, &cat_removals, &cat_sessions, NULL
 };

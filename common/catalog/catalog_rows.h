@@ -258,6 +258,15 @@ struct cat_given_up {
 };
 extern const struct cat_table cat_given_up;
 
+/* How many files of a snapshot a machine lost with one list of what it gave up. */
+struct cat_files_lost {
+	uint8_t machine_id[ID_LEN];
+	int64_t seq;
+	int64_t number;			/* of the list */
+	int64_t files;
+};
+extern const struct cat_table cat_files_lost;
+
 /* A receipt that was given, and whether the machine answered it. */
 struct cat_receipt {
 	uint8_t image_id[ID_LEN];

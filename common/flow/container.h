@@ -31,6 +31,7 @@ struct snap_place {
 	/* Line: what the vault says of it; state 0 elsewhere.  enum line_snapshot_state, LINE_DELETED and LINE_PROTECTED. */
 	uint8_t state, flags;
 	uint64_t missing, given_up;	/* ids */
+	uint64_t files_lost;		/* of a partial one, as its machine said; 0: not known */
 	char image[SHORT_LEN + 1];	/* that it waits for */
 };
 

@@ -7,6 +7,7 @@
 #include "common/flow/container.h"
 #include "common/flow/line.h"
 #include "common/flow/line_read.h"
+#include "formats/fmt_pledge.h"
 #include "formats/fmt_snapshot.h"
 
 struct container_line {
@@ -24,6 +25,9 @@ struct rows_job {
 	container_bad_fn bad;
 	void *bad_arg;
 	uint64_t last;		/* number of the row before */
+	struct files_lost_row *lost;	/* once one of them is partial */
+	size_t nlost;
+	int asked;
 };
 
 static int
@@ -83,6 +87,22 @@ head_check(const struct rows_job *j, const struct line_snapshot *s, struct err *
 	    (unsigned long long)s->seq);
 }
 
+/* Files of a partial snapshot that are lost; 0 where the vault does not say: the state stands without the count. */
+static uint64_t
+lost_find(struct rows_job *j, uint64_t seq)
+{
+	struct err own;
+
+	err_clear(&own);
+	if (!j->asked && line_files_lost(j->v->line, j->v->vault, j->v->machine, &j->lost, &j->nlost, &own) != 0)
+		j->bad(j->bad_arg, "files lost", &own);
+	j->asked = 1;
+	for (size_t i = 0; i < j->nlost; i++)
+		if (j->lost[i].seq == seq)
+			return j->lost[i].files;
+	return 0;
+}
+
 static int
 row_found(void *arg, const struct line_snapshot *s, struct err *e)
 {
@@ -96,6 +116,8 @@ row_found(void *arg, const struct line_snapshot *s, struct err *e)
 	j->last = s->seq;
 	if (s->state == LINE_GONE)
 		return 0;
+	if (s->state == LINE_PARTIAL)
+		p.files_lost = lost_find(j, s->seq);
 	memcpy(p.machine, j->v->machine, ID_LEN);
 	memcpy(p.image, s->image, sizeof(p.image));
 	if (head_check(j, s, e) != 0)
@@ -115,10 +137,11 @@ static int
 line_snapshots_each(struct container *c, snap_found_fn fn, void *arg, container_bad_fn bad, void *bad_arg, struct err *e)
 {
 	struct container_line *v = (struct container_line *)c;
-	struct rows_job j = { v, fn, arg, bad, bad_arg, 0 };
+	struct rows_job j = { .v = v, .fn = fn, .arg = arg, .bad = bad, .bad_arg = bad_arg };
 	uint64_t head = 0;
 	int rc = line_snapshots(v->line, v->vault, v->machine, &head, row_found, &j, e);
 
+	free(j.lost);
 	if (rc != 0)
 		return rc;
 	if (head < v->trust.head) {

@@ -9,6 +9,7 @@
 #include "common/flow/container.h"
 #include "common/flow/line.h"
 #include "common/flow/line_note.h"
+#include "formats/fmt_pledge.h"
 #include "formats/fmt_snapshot.h"
 
 #define TRIES	6u		/* of what only reads */
@@ -88,6 +89,34 @@ line_snapshots(struct line *l, const uint8_t vault_id[ID_LEN], const uint8_t mac
 			*head = page.head;
 		net_answer_free(&r);
 	}
+	return rc;
+}
+
+int
+line_files_lost(struct line *l, const uint8_t vault_id[ID_LEN], const uint8_t machine_id[ID_LEN],
+    struct files_lost_row **rows, size_t *n, struct err *e)
+{
+	struct net_ask a = { .method = "GET", .path = "lost", .answer_max = FILES_LOST_LEN_MAX, .tries = TRIES };
+	struct net_answer r = { 0 };
+	struct files_lost_page page;
+	enum fmt_status st;
+	int rc;
+
+	*rows = NULL;
+	*n = 0;
+	if ((rc = line_ask(l, &a, &r, e)) == 0 && (rc = is_binary(l, &r, "the question for files that are lost", e)) == 0) {
+		if ((st = schema_decode(&files_lost_page_schema, &page, r.body.p, r.body.len)) != FMT_OK)
+			rc = err_set(e, st == FMT_VERSION ? ERR_VERSION : ERR_PROTOCOL, "%s: its count of files that are lost: %s",
+			    line_name(l), fmt_status_text(st));
+		else if (memcmp(page.vault_id, vault_id, ID_LEN) != 0 || memcmp(page.machine_id, machine_id, ID_LEN) != 0)
+			rc = err_set(e, ERR_PROTOCOL, "%s: its count of files that are lost is another's", line_name(l));
+		else if ((*rows = malloc(page.rows.len + 1)) == NULL)
+			rc = err_set(e, ERR_MEMORY, "no memory for files that are lost");
+		else
+			for (*n = 0; *n < list_count(page.rows, FILES_LOST_ROW_LEN); ++*n)
+				(void)element_get(files_lost_row_fields, files_lost_row_nfields, page.rows, *n, &(*rows)[*n]);
+	}
+	net_answer_free(&r);
 	return rc;
 }
 

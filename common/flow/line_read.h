@@ -34,6 +34,15 @@ int line_snapshots(struct line *l, const uint8_t vault_id[ID_LEN], const uint8_t
     line_snapshot_fn fn, void *arg, struct err *e);
 
 /**
+ * line_files_lost(l, vault_id, machine_id, rows, n, e):
+ * What the machine told its vault of files that are lost: ${n} new ${rows}, by rising number of
+ * the snapshot.  0; -1 with ${e} and no rows.
+ */
+struct files_lost_row;
+int line_files_lost(struct line *l, const uint8_t vault_id[ID_LEN], const uint8_t machine_id[ID_LEN],
+    struct files_lost_row **rows, size_t *n, struct err *e);
+
+/**
  * line_list_part(l, seq, kind, part, off, out, len, e):
  * Exactly ${len} bytes from ${off} of part ${part} of the reference list of ${kind}
  * (REFS_…) of snapshot ${seq}.  0 or -1 with ${e} (ERR_NOT_FOUND: there is none).

@@ -20,6 +20,7 @@
 #include "common/flow/line_note.h"
 #include "common/flow/line_packs.h"
 #include "common/flow/line_pledge.h"
+#include "common/flow/lost_files.h"
 #include "common/flow/line_session.h"
 #include "common/flow/state_refs.h"
 #include "common/flow/topup.h"
@@ -32,7 +33,6 @@
 #define GAPS_MAX	(UINT64_C(1) << 30)
 #define SORT_MEMORY	((size_t)16 << 20)
 #define SLOW_LINE	UINT64_C(125000)	/* bytes a second: what is assumed of a line that was never measured */
-#define FILES_MAX	((size_t)64 << 20)	/* bytes of names that are kept of one refill */
 
 struct refilling {
 	struct line *l;
@@ -44,7 +44,7 @@ struct refilling {
 	struct id_list about;		/* of the gap list, without ids */
 	struct line_session session;	/* open where there are packs */
 	struct line_packs *packs;
-	struct buf files;		/* names of those lost: "SEQ\tPATH\n" */
+	struct lost_files files;
 	bool absent;			/* a directory in which a lost file lay is not here */
 	char last_dir[4096];		/* that was looked at last */
 	bool last_absent;
@@ -148,7 +148,6 @@ static void
 file_lost(void *arg, uint64_t seq, struct fmt_view dir, struct fmt_view name, bool live)
 {
 	struct refilling *g = arg;
-	char safe_dir[4096], safe_name[NAME_LEN_MAX * 4 + 4], path[8192];
 
 	if (live) {
 		g->r->files_again++;
@@ -158,42 +157,18 @@ file_lost(void *arg, uint64_t seq, struct fmt_view dir, struct fmt_view name, bo
 		return;
 	if (name.len > 0 && dir_is_absent(g, dir))
 		g->absent = true;
-	(void)snprintf(path, sizeof(path), "%s%s%s", text_safe(safe_dir, sizeof(safe_dir), (const char *)dir.p, dir.len),
-	    dir.len > 1 ? "/" : "", text_safe(safe_name, sizeof(safe_name), (const char *)name.p, name.len));
 	g->r->files_lost += name.len > 0;
-	if (g->files.len < FILES_MAX)
-		buf_print(&g->files, "%llu\t%s\n", (unsigned long long)seq, name.len > 0 ? path : "");
+	lost_files_add(&g->files, seq, dir, name);
 }
 
 /* --- what cannot --- */
-
-static void
-lost_tell(struct refilling *g)
-{
-	char *at = (char *)g->files.p, *end;
-
-	for (size_t left = g->files.len; left > 0; left -= (size_t)(end - at), at = end) {
-		char *tab = memchr(at, '\t', left), line[8320];
-
-		end = memchr(at, '\n', left);
-		end = end == NULL ? at + left : end + 1;
-		if (tab == NULL)
-			continue;
-		(void)snprintf(line, sizeof(line), tab + 2 < end ? "snapshot %.*s: %.*s is not as it was" :
-		    "snapshot %.*s: parts of its listing cannot be made again%.*s", (int)(tab - at), at,
-		    (int)(end - tab - 2), tab + 1);
-		say_warn("%s", line);
-		if (g->o->job != NULL)
-			job_warn(g->o->job, "%s", line);
-	}
-}
 
 static int
 given_up_save(struct refilling *g, struct err *e)
 {
 	int runs = dir_open(g->s->fd, "runs", e), had, rc = -1;
 	struct id_sorter *ids = runs == -1 ? NULL : id_sorter_new(runs, SORT_MEMORY, e);
-	char name[GIVEN_UP_NAME], files[GIVEN_UP_NAME + 8];
+	char name[GIVEN_UP_NAME];
 	const uint8_t *id;
 
 	g->about.time = io_now_ns();
@@ -204,10 +179,8 @@ given_up_save(struct refilling *g, struct err *e)
 			rc = id_sorter_add(ids, id, e);
 	if (rc == 0)
 		rc = state_given_up_add(g->s, &g->about, ids, name, e);
-	if (rc == 0) {
-		(void)snprintf(files, sizeof(files), "%s.files", name);
-		rc = file_replace(g->s->fd, files, g->files.p, g->files.len, 0600, e);
-	}
+	if (rc == 0)
+		rc = lost_files_save(&g->files, g->s, name, e);
 	id_sorter_free(ids);
 	if (runs != -1)
 		(void)io->close(runs);
@@ -230,11 +203,9 @@ rest_decide(struct refilling *g, struct err *e)
 		return 0;
 	}
 	g->r->given_up = left;
-	if (buf_check(&g->files, e) != 0)
-		return -1;
 	if (!g->o->dry_run && given_up_save(g, e) != 0)
 		return -1;
-	lost_tell(g);
+	lost_files_say(&g->files, g->o->job);
 	if (g->r->files_again > 0)
 		say_info("%llu files that lay in one chunk with these look as they did: the next backup takes them anew",
 		    (unsigned long long)g->r->files_again);
@@ -284,7 +255,7 @@ line_refill(struct line *l, struct state *s, const struct domain_keys *k, const 
 	int rc;
 
 	memset(r, 0, sizeof(*r));
-	buf_init(&g.files);
+	lost_files_init(&g.files);
 	if ((rc = gaps_fetch(&g, e)) == 0) {
 		if ((g.want = topup_ids_new()) == NULL)
 			rc = err_errno(e, "refill");
@@ -293,7 +264,7 @@ line_refill(struct line *l, struct state *s, const struct domain_keys *k, const 
 	}
 	line_packs_free(g.packs);
 	topup_ids_free(g.want);
-	buf_release(&g.files);
+	lost_files_release(&g.files);
 	return rc >= 0 ? rc : err_during(e, "refill");
 }
 
@@ -327,48 +298,4 @@ line_mend(struct line *l, struct state *s, const struct domain_keys *k, struct j
 	else
 		say_info("%s chunks that the vault missed were made again", human_count(n, r->missing - r->given_up - r->absent));
 	return r->given_up > 0 ? line_tell(l, s, k, &told, e) : 0;
-}
-
-/* --- what is known of it later --- */
-
-static int
-files_count(struct state *s, const char *name, uint64_t seq, uint64_t *n, struct err *e)
-{
-	char path[64], head[32];
-	uint8_t *bytes;
-	size_t len, h;
-
-	(void)snprintf(path, sizeof(path), "givenup/%.32s", name);
-	if (file_read(s->fd, path, FILES_MAX + 16384, &bytes, &len, e) != 0)
-		return -1;
-	h = (size_t)snprintf(head, sizeof(head), "%llu\t", (unsigned long long)seq);
-	for (const char *at = (const char *)bytes; *at != '\0';) {
-		const char *end = strchr(at, '\n');
-
-		*n += strncmp(at, head, h) == 0 && at[h] != '\n';
-		if (end == NULL)
-			break;
-		at = end + 1;
-	}
-	free(bytes);
-	return 0;
-}
-
-int
-refill_files_lost(struct state *s, uint64_t seq, uint64_t *n, struct err *e)
-{
-	struct err mine;
-	char **names;
-	size_t count;
-	int rc = 0;
-
-	*n = 0;
-	err_clear(&mine);
-	if (dir_list(s->fd, "givenup", &names, &count, &mine) != 0)
-		return mine.code == ERR_NOT_FOUND ? 0 : err_set(e, mine.code, "%s", mine.msg);
-	for (size_t i = 0; i < count && rc == 0; i++)
-		if (strlen(names[i]) == 14 && strcmp(names[i] + 8, ".files") == 0)
-			rc = files_count(s, names[i], seq, n, e);
-	dir_list_free(names, count);
-	return rc;
 }

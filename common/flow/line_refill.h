@@ -55,10 +55,4 @@ int line_refill(struct line *l, struct state *s, const struct domain_keys *k, co
 int line_mend(struct line *l, struct state *s, const struct domain_keys *k, struct job *job, struct refill_result *r,
     struct err *e);
 
-/**
- * refill_files_lost(s, seq, n, e):
- * How many files of snapshot ${seq} were named as lost when chunks were given up.  0 or -1.
- */
-int refill_files_lost(struct state *s, uint64_t seq, uint64_t *n, struct err *e);
-
 #endif

@@ -18,6 +18,7 @@
 #include "common/flow/image_told.h"
 #include "common/flow/line_note.h"
 #include "common/flow/line_pledge.h"
+#include "common/flow/lost_files.h"
 #include "common/flow/parcel.h"
 #include "common/flow/state_refs.h"
 
@@ -281,6 +282,20 @@ list_tell(struct telling *g, const char *path, struct err *e)
 	return rc;
 }
 
+/* How many files went with it: from which snapshots, not which. */
+static int
+lost_tell(struct telling *g, uint32_t number, struct err *e)
+{
+	struct buf b;
+	int rc;
+
+	buf_init(&b);
+	if ((rc = lost_files_statement(g->s, number, &b, e)) == 0)
+		rc = line_statement(g->l, b.p, b.len, e);
+	buf_release(&b);
+	return rc < 0 ? -1 : 0;
+}
+
 static int
 given_up_tell(struct telling *g, struct err *e)
 {
@@ -292,7 +307,7 @@ given_up_tell(struct telling *g, struct err *e)
 		(void)snprintf(path, sizeof(path), "givenup/%08llu", (unsigned long long)told + 1);
 		if (io->fstatat(g->s->fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
 			return 0;
-		if (list_tell(g, path, e) != 0)
+		if (list_tell(g, path, e) != 0 || lost_tell(g, (uint32_t)told + 1, e) != 0)
 			return err_during(e, "what was given up");
 		(void)snprintf(text, sizeof(text), "%llu\n", (unsigned long long)told + 1);
 		if (file_replace(g->s->fd, GIVEN_UP_TOLD, text, strlen(text), 0600, e) != 0)

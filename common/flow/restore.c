@@ -6,6 +6,7 @@
 #include "common/base/queue.h"
 #include "common/base/stop.h"
 #include "common/flow/restore_job.h"
+#include "common/flow/restore_later.h"
 #include "common/pack/listing_read.h"
 
 #define QUEUE_UNITS	48u	/* of 2 MiB: what is read ahead */
@@ -224,6 +225,9 @@ restore_run(const struct restore_options *o, struct restore_report *r, struct er
 	err_clear(&j.failed);
 	buf_init(&only);
 	pthread_mutex_init(&j.lock, NULL);
+	/* Where disks follow, what is not there yet is not lost. */
+	if (o->list != NULL && !o->disks_follow)
+		j.later = later_new(o->source, o->keys, o->list, o->snap);
 	if ((j.links = links_new(LINKS_MEMORY)) == NULL) {
 		(void)err_set(e, ERR_MEMORY, "no memory to restore");
 		goto free;
@@ -245,6 +249,7 @@ restore_run(const struct restore_options *o, struct restore_report *r, struct er
 close:
 	snapshot_close(&j.snap);
 free:
+	later_free(j.later);
 	if (w.j != NULL)
 		restorer_release(&w);
 	place_free(j.place);

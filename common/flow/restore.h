@@ -20,6 +20,7 @@ struct restore_options {
 	struct source *source;		/* with its index */
 	const struct keyring *keys;
 	const struct snapshot *snap;
+	const struct snapshot_list *list;	/* of all there are: a later one may have a file whose chunk is lost; NULL: none is asked */
 	const char *root;		/* this directory (or file) of the snapshot becomes the target; "/": all of it */
 	const char *const *only;	/* absolute paths, as in the snapshot; none: everything */
 	size_t nonly;
@@ -38,6 +39,7 @@ struct restore_report {
 	uint64_t bytes;			/* plain sizes of files */
 	uint64_t same;			/* of them there already */
 	uint64_t left;			/* something else was there and stays */
+	uint64_t elsewhere;		/* of the files: out of a later snapshot, since their chunk is lost; each was told */
 	uint64_t failed, damaged;	/* told; damaged: for want of good chunks that are there */
 	uint64_t compared, compare_to;	/* files as they are now against the listing */
 	uint64_t unlinked;		/* names of one file that became files of their own */
@@ -52,7 +54,9 @@ struct restore_report {
  * restore_run(o, r, e):
  * Read the listing and put everything in place, with all workers: directories
  * first, files whole under a temporary name and then their own, symlinks and
- * the directories' attributes last.  Nothing outside the target is touched.
+ * the directories' attributes last.  Nothing outside the target is touched.  A
+ * small file whose chunk is lost comes out of a later snapshot of the same set, where
+ * it is the same file in another chunk (restore_later.h).
  * Return 0 with ${r}, also where items had to be left out (each was told); -1
  * with ${e}: ERR_NOT_EMPTY, ERR_NO_SPACE, ERR_INTERRUPTED, ERR_NOT_FOUND (a
  * path that is not in the snapshot), what snapshot_open says, ….  After -1 or

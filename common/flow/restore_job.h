@@ -13,12 +13,14 @@
 #include "common/flow/snapshot_open.h"
 #include "common/walk/place_notes.h"
 
+struct later;
 struct queue;
 
 struct restore_job {
 	const struct restore_options *opt;
 	struct restore_report *r;
 	struct open_snapshot snap;
+	struct later *later;		/* NULL: none */
 	int target;			/* descriptor */
 	bool empty;			/* it was, when we came */
 	struct place *place;		/* NULL: dry run */

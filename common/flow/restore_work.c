@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 #include "common/base/queue.h"
 #include "common/flow/entry_xattrs.h"
 #include "common/flow/restore_job.h"
+#include "common/flow/restore_later.h"
 #include "common/pack/listing_read.h"
 #include "common/walk/place_chain.h"
 
@@ -168,31 +170,82 @@ file_count(struct restorer *w, const struct place_dir *d, struct fmt_view dir, c
 	}
 }
 
-void
-restore_file(struct restorer *w, struct place_dir *d, struct fmt_view dir, const struct entry *given)
+/* 0 it is in place, there or left alone, and counted; -1 with ${e}. */
+static int
+file_once(struct restorer *w, struct place_dir *d, struct fmt_view dir, const struct entry *given, struct err *e)
 {
 	struct place_id id = { 0 };
 	enum place_result res;
 	struct writing g = { .w = w };
 	struct entry en = *given;
-	struct err own;
 	int missed = 0;
 
-	err_clear(&own);
-	if (restore_xattrs(w, &en, &own) != 0 || place_file_begin(d, &en, &g.file, &res, &id, &w->meta, &own) != 0)
-		goto fail;
+	if (restore_xattrs(w, &en, e) != 0 || place_file_begin(d, &en, &g.file, &res, &id, &w->meta, e) != 0)
+		return -1;
 	if (g.file != NULL) {
-		if (extents_each(&en, source_get, w->reader, NULL, NULL, extent_write, &g, &own) != 0) {
+		if (extents_each(&en, source_get, w->reader, NULL, NULL, extent_write, &g, e) != 0) {
 			place_file_abandon(g.file);
-			goto fail;
+			return -1;
 		}
-		if ((missed = place_file_commit(g.file, &en, &w->meta, &res, en.nlink > 1 ? &id : NULL, &own)) == -1)
-			goto fail;
+		if ((missed = place_file_commit(g.file, &en, &w->meta, &res, en.nlink > 1 ? &id : NULL, e)) == -1)
+			return -1;
 	}
 	file_count(w, d, dir, given, res, missed, &id);
-	return;
-fail:
-	restore_failed(w->j, dir, en.name, &own);
+	return 0;
+}
+
+/* Out of a later snapshot: 0 done and told, 1 none has it, -1 with ${e}. */
+static int
+file_elsewhere(struct restorer *w, struct place_dir *d, struct fmt_view dir, const struct entry *given, struct err *e)
+{
+	struct restore_job *j = w->j;
+	const struct snapshot *from;
+	uint8_t *copy = malloc(ENTRY_LEN_MAX + 16);
+	char id[SNAPSHOT_SHORT_LEN];
+	struct entry other;
+	struct buf path;
+	struct err own;
+	int rc = -1;
+
+	buf_init(&path);
+	if (dir.len > 1)
+		buf_add(&path, dir.p, dir.len);
+	buf_u8(&path, '/');
+	buf_add(&path, given->name.p, given->name.len);
+	if (copy == NULL || buf_check(&path, NULL) != 0)
+		(void)err_set(e, ERR_MEMORY, "no memory to restore");
+	else if (later_find(j->later, w->reader, view_of(path.p, path.len), given, j->opt->snap->env.begin_ns, &other, copy, &from) != 1)
+		rc = 1;
+	else if ((rc = file_once(w, d, dir, &other, e)) == 0) {
+		pthread_mutex_lock(&j->lock);
+		j->r->elsewhere++;
+		pthread_mutex_unlock(&j->lock);
+		err_clear(&own);
+		(void)err_set(&own, ERR_NONE, "the chunk that it lay in is lost: taken from snapshot %s (number %llu), where it is the same "
+		    "file", snapshot_short(id, from->env.snapshot_id), (unsigned long long)from->env.seq);
+		restore_warn(j, dir, given->name, &own);
+	}
+	buf_release(&path);
+	free(copy);
+	return rc;
+}
+
+void
+restore_file(struct restorer *w, struct place_dir *d, struct fmt_view dir, const struct entry *given)
+{
+	struct err own, other;
+
+	err_clear(&own);
+	if (file_once(w, d, dir, given, &own) == 0)
+		return;
+	if (w->j->later != NULL && later_some(w->j->later) && (own.code == ERR_MISSING || own.code == ERR_DAMAGE)) {
+		err_clear(&other);
+		if (file_elsewhere(w, d, dir, given, &other) == 0)
+			return;
+		(void)snprintf(own.msg + strlen(own.msg), sizeof(own.msg) - strlen(own.msg), "%s", other.code == ERR_NONE ?
+		    ", and no later snapshot here has the file as it was" : ", nor in the later snapshot that has the file as it was");
+	}
+	restore_failed(w->j, dir, given->name, &own);
 }
 
 /* The last part of a large file is done: its name, or nothing. */

@@ -18,6 +18,7 @@
 #include "common/flow/vault_custody.h"
 #include "common/flow/vault_dispute.h"
 #include "common/flow/vault_fate.h"
+#include "common/flow/vault_lost.h"
 #include "common/flow/vault_pledge.h"
 #include "formats/fmt_disk.h"
 
@@ -125,6 +126,18 @@ static int
 post_custody(struct serve_call *c, struct err *e)
 {
 	return statement_take(c, SMALL_STATEMENT_MAX, custody_take, e);
+}
+
+static int
+files_lost_take(struct serve_call *c, const uint8_t *bytes, size_t len, struct err *e)
+{
+	return vault_files_lost_take(c->v, c->machine.id, bytes, len, e);
+}
+
+static int
+post_files_lost(struct serve_call *c, struct err *e)
+{
+	return statement_take(c, FILES_LOST_LEN_MAX, files_lost_take, e);
 }
 
 static int
@@ -326,6 +339,7 @@ const struct serve_route serve_routes_pledge[] = {
 	{ "POST", "statements", SERVE_WRITE, ID_LIST_PART_LEN, post_given_up, "SAMGONE\n" },
 	{ "POST", "statements", SERVE_WRITE, SMALL_STATEMENT_MAX, post_custody, "SAMCUST\n" },
 	{ "POST", "statements", SERVE_WRITE, DISPUTE_LEN_MAX, post_dispute, "SAMDISP\n" },
+	{ "POST", "statements", SERVE_WRITE, FILES_LOST_LEN_MAX, post_files_lost, "SAMLOSF\n" },
 	{ "GET", "images/*/receipt", SERVE_READ, 0, get_receipt, NULL },
 	{ "GET", "receipts", SERVE_READ, 0, get_receipts, NULL },
 	{ "GET", "gaps", SERVE_WRITE, 0, get_gaps, NULL },

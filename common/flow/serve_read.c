@@ -8,6 +8,7 @@
 #include "common/catalog/catalog.h"
 #include "common/flow/serve_job.h"
 #include "common/flow/serve_read.h"
+#include "common/flow/vault_lost.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 #include "formats/fmt_line_read.h"
@@ -198,6 +199,46 @@ snapshots_answer(struct serve_call *c, struct err *e)
 	return rc;
 }
 
+/* --- files lost --- */
+
+/* The newest rows that find room. */
+static int
+lost_put(void *arg, const struct files_lost_row *row, struct err *e)
+{
+	struct buf *b = arg;
+	struct wr w;
+	uint8_t *at;
+
+	if (b->len == FILES_LOST_ROWS_MAX * FILES_LOST_ROW_LEN) {
+		memmove(b->p, b->p + FILES_LOST_ROW_LEN, b->len - FILES_LOST_ROW_LEN);
+		b->len -= FILES_LOST_ROW_LEN;
+	}
+	if ((at = buf_room(b, FILES_LOST_ROW_LEN)) == NULL)
+		return buf_check(b, e);
+	w = (struct wr){ .p = at, .left = FILES_LOST_ROW_LEN };
+	element_put(files_lost_row_fields, files_lost_row_nfields, &w, row);
+	buf_grew(b, FILES_LOST_ROW_LEN);
+	return 0;
+}
+
+static int
+lost_answer(struct serve_call *c, struct err *e)
+{
+	struct files_lost_page page = { .rows = { NULL, 0 } };
+	struct buf rows;
+	int rc;
+
+	buf_init(&rows);
+	if ((rc = vault_files_lost_each(c->v, c->machine.id, lost_put, &rows, e)) == 0) {
+		memcpy(page.vault_id, c->v->desc.vault_id, ID_LEN);
+		memcpy(page.machine_id, c->machine.id, ID_LEN);
+		page.rows = (struct fmt_view){ rows.p, (uint32_t)rows.len };
+		rc = serve_reply(c, &files_lost_page_schema, &page, e);
+	}
+	buf_release(&rows);
+	return rc;
+}
+
 /* --- objects of the store, streamed --- */
 
 /* The body of an answer; it outlives the call, so it has a store of its own. */
@@ -379,6 +420,7 @@ keys_answer(struct serve_call *c, struct err *e)
 
 const struct serve_route serve_routes_read[] = {
 	{ "GET", "snapshots", SERVE_READ, 0, snapshots_answer, NULL },
+	{ "GET", "lost", SERVE_READ, 0, lost_answer, NULL },
 	{ "GET", "snapshots/*/*", SERVE_READ, 0, list_answer, NULL },
 	{ "POST", "places", SERVE_READ, LINE_PLACES_BODY, serve_places, NULL },
 	{ "GET", "packs/*", SERVE_READ, 0, pack_answer, NULL },

@@ -15,6 +15,7 @@
 #include "common/chunk/codec.h"
 #include "common/flow/custody.h"
 #include "common/flow/id_list.h"
+#include "common/flow/lost_files.h"
 #include "common/flow/pack_sink.h"
 #include "common/flow/state_refs.h"
 #include "common/flow/topup.h"
@@ -153,6 +154,7 @@ struct putting {
 	struct codec *codec;
 	uint8_t *inner;
 	uint64_t files_lost, files_again;
+	struct lost_files files;
 };
 
 static int
@@ -208,6 +210,8 @@ file_lost(void *arg, uint64_t seq, struct fmt_view dir, struct fmt_view name, bo
 		    text_safe(safe_dir, sizeof(safe_dir), (const char *)dir.p, dir.len), dir.len > 1 ? "/" : "",
 		    text_safe(safe_name, sizeof(safe_name), (const char *)name.p, name.len));
 	p->files_lost += name.len > 0;
+	if (seq != 0)
+		lost_files_add(&p->files, seq, dir, name);
 	say_warn("%s", line);
 	if (p->b->job != NULL)
 		job_warn(p->b->job, "%s", line);
@@ -293,7 +297,8 @@ given_up_spread(struct build *b, const char *name, struct err *e)
 }
 
 static int
-given_up_make(struct build *b, const struct topup_ids *want, const struct id_list *gaps, struct err *e)
+given_up_make(struct build *b, const struct topup_ids *want, const struct id_list *gaps, const struct lost_files *files,
+    struct err *e)
 {
 	struct id_sorter *ids = id_sorter_new(b->runs_fd, SORT_MEMORY, e);
 	struct id_list about = *gaps;
@@ -307,6 +312,8 @@ given_up_make(struct build *b, const struct topup_ids *want, const struct id_lis
 			rc = id_sorter_add(ids, id, e);
 	if (rc == 0)
 		rc = state_given_up_add(b->s, &about, ids, name, e);
+	if (rc == 0)
+		rc = lost_files_save(files, b->s, name, e);
 	if (rc == 0)
 		rc = given_up_spread(b, name, e);
 	id_sorter_free(ids);
@@ -334,6 +341,7 @@ topup_read(struct build *b, struct err *e)
 	struct id_list gaps;
 	int rc = -1;
 
+	lost_files_init(&p.files);
 	if (want == NULL)
 		return err_errno(e, "top-up");
 	if (list_read(b, b->im->fd, GAPS, want, &gaps, e) == 0 && image_packs(b->s, b->im, table_strike, want, e) == 0 &&
@@ -345,10 +353,11 @@ topup_read(struct build *b, struct err *e)
 		b->r->given_up = topup_ids_left(want);
 		b->r->files_lost = p.files_lost;
 		if (b->r->given_up > 0)
-			rc = given_up_make(b, want, &gaps, e);
+			rc = given_up_make(b, want, &gaps, &p.files, e);
 		if (rc == 0 && b->im->packs == 0)
 			rc = image_drop(b, topup_ids_left(want), e);
 	}
+	lost_files_release(&p.files);
 	topup_ids_free(want);
 	return rc;
 }
@@ -360,6 +369,7 @@ topup_replace(struct build *b, struct err *e)
 	struct putting p = { .b = b };
 	int rc = -1;
 
+	lost_files_init(&p.files);
 	if (want == NULL)
 		return err_errno(e, "replace a disk");
 	/* The item log of a snapshot that is not sealed yet still lies with the image. */
@@ -368,6 +378,7 @@ topup_replace(struct build *b, struct err *e)
 	b->r->missing = topup_ids_count(want);
 	b->r->given_up = topup_ids_left(want);
 	b->r->files_lost = p.files_lost;
+	lost_files_release(&p.files);
 	topup_ids_free(want);
 	return rc == 0 ? build_reload(b, e) : -1;
 }
@@ -388,6 +399,7 @@ topup_dry(struct build *b, struct err *e)
 	struct id_list gaps;
 	int rc = -1;
 
+	lost_files_init(&p.files);
 	if (want == NULL)
 		return err_errno(e, "top-up");
 	if (list_read(b, AT_FDCWD, b->o->missing, want, &gaps, e) == 0)
@@ -396,6 +408,7 @@ topup_dry(struct build *b, struct err *e)
 	b->r->missing = topup_ids_count(want);
 	b->r->given_up = topup_ids_left(want);
 	b->r->files_lost = p.files_lost;
+	lost_files_release(&p.files);
 	topup_ids_free(want);
 	return rc;
 }

@@ -511,6 +511,8 @@ vault_apply(struct vault *v, const struct record *r, struct err *e)
 		return apply_handed_off(v, r, e);
 	case REC_GIVEN_UP:
 		return apply_given_up(v, r, e);
+	case REC_FILES_LOST:
+		return apply_files_lost(v, r, e);
 	case REC_PASSED_OVER:
 		return apply_passed(v, r, e);
 	case REC_FORK:

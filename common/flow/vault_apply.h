@@ -64,6 +64,9 @@ int apply_receipt(struct vault *v, const struct record *r, struct err *e);
 int apply_handed_off(struct vault *v, const struct record *r, struct err *e);
 int apply_given_up(struct vault *v, const struct record *r, struct err *e);
 
+/* vault_lost.c: files went with what was given up. */
+int apply_files_lost(struct vault *v, const struct record *r, struct err *e);
+
 /* pledge_apply.c: a lease is longer; copies were disputed by the machine that wrote them. */
 int apply_lease(struct vault *v, const struct record *r, struct err *e);
 int apply_dispute(struct vault *v, const struct record *r, struct err *e);

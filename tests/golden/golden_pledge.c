@@ -3,6 +3,25 @@
 
 /* What is said of the image while it travels, and of a copy that is wrong. */
 
+static void
+make_files_lost(void)
+{
+	static uint8_t rows[2 * FILES_LOST_ROW_LEN];
+	struct wr out = { .p = rows, .left = sizeof(rows) };
+	const struct files_lost_row row[2] = { { 3, 1 }, { 7, 12 } };
+	struct files_lost l = { .number = 1, .rows = { rows, sizeof(rows) }, .time = BEGIN + 60 };
+	struct files_lost_page p = { .rows = { rows, sizeof(rows) } };
+
+	for (unsigned i = 0; i < 2; i++)
+		element_put(files_lost_row_fields, files_lost_row_nfields, &out, &row[i]);
+	memcpy(l.vault_id, w.vault_id, ID_LEN);
+	memcpy(l.machine_id, w.machine_id, ID_LEN);
+	golden("files_lost", &files_lost_schema, &l, w.machine_secret);
+	memcpy(p.vault_id, w.vault_id, ID_LEN);
+	memcpy(p.machine_id, w.machine_id, ID_LEN);
+	golden("files_lost_page", &files_lost_page_schema, &p, NULL);
+}
+
 void
 make_pledge(void)
 {
@@ -42,4 +61,5 @@ make_pledge(void)
 	memcpy(n.image_id, w.image_id, ID_LEN);
 	rising(n.answer, DIGEST_LEN, 0x61);
 	golden("image_told", &image_told_schema, &n, NULL);
+	make_files_lost();
 }

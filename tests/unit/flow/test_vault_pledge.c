@@ -18,6 +18,7 @@
 #include "common/flow/vault_custody.h"
 #include "common/flow/vault_dispute.h"
 #include "common/flow/vault_fate.h"
+#include "common/flow/vault_lost.h"
 #include "common/flow/vault_pledge.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
@@ -519,6 +520,68 @@ a_disputed_copy_is_missing_until_a_good_one_comes(void **state)
 	site_rebuild_agrees(s);
 }
 
+/* --- files lost --- */
+
+/* The machine says that with list ${number} so many files of snapshots 1 and 2 went. */
+static int
+say_lost(struct site *s, uint32_t number, uint64_t one, uint64_t two, const uint8_t *secret)
+{
+	const struct files_lost_row row[2] = { { 1, one }, { 2, two } };
+	uint8_t rows[2 * FILES_LOST_ROW_LEN];
+	struct wr w = { .p = rows, .left = sizeof(rows) };
+	struct files_lost l = { .number = number, .rows = { rows, sizeof(rows) }, .time = 5 };
+	struct vault *v = opened(s);
+	struct buf b;
+	int rc;
+
+	buf_init(&b);
+	for (unsigned i = 0; i < 2; i++)
+		element_put(files_lost_row_fields, files_lost_row_nfields, &w, &row[i]);
+	memcpy(l.vault_id, v->desc.vault_id, ID_LEN);
+	memcpy(l.machine_id, s->m.id, ID_LEN);
+	seed_sign(&files_lost_schema, &l, secret, &b);
+	rc = vault_files_lost_take(v, s->m.id, b.p, b.len, &s->e);
+	buf_release(&b);
+	vault_close(v);
+	return rc;
+}
+
+static void
+lost_are(struct site *s, int64_t seq, uint64_t files)
+{
+	struct vault *v = opened(s);
+	uint64_t n;
+
+	assert_int_equal(vault_files_lost(v, s->m.id, seq, &n, &s->e), 0);
+	assert_int_equal(n, files);
+	vault_close(v);
+}
+
+static void
+files_that_are_lost_are_counted_by_snapshot_over_all_lists(void **state)
+{
+	struct site *s = *state;
+	uint8_t other[SIGN_SECRET_LEN];
+	struct seed_image a;
+
+	image_a(s, &a);
+	lost_are(s, 1, 0);
+	assert_int_equal(say_lost(s, 1, 3, 1, s->m.secret), 0);
+	assert_int_equal(say_lost(s, 1, 3, 1, s->m.secret), 1);	/* nothing new */
+	assert_int_equal(say_lost(s, 2, 2, 5, s->m.secret), 0);
+	lost_are(s, 1, 5);
+	lost_are(s, 2, 6);
+	lost_are(s, 3, 0);
+	assert_int_equal(say_lost(s, 2, 1, 5, s->m.secret), 0);	/* what was said of list 2 before is replaced */
+	lost_are(s, 1, 4);
+	memcpy(other, s->m.secret, sizeof(other));
+	other[0] ^= 1;
+	assert_int_equal(say_lost(s, 3, 9, 9, other), -1);
+	assert_int_equal(s->e.code, ERR_SIGNATURE);
+	lost_are(s, 1, 4);
+	site_rebuild_agrees(s);
+}
+
 static void
 nobody_disputes_what_another_wrote(void **state)
 {
@@ -712,6 +775,7 @@ main(void)
 		T(a_lease_ends_on_the_slow_clock_unless_it_is_extended),
 		T(a_disputed_copy_is_missing_until_a_good_one_comes),
 		T(nobody_disputes_what_another_wrote),
+		T(files_that_are_lost_are_counted_by_snapshot_over_all_lists),
 		T(an_image_that_is_whole_gets_its_receipt_by_itself_and_once),
 		T(a_receipt_is_given_to_its_own_machine_only),
 		T(custody_records_come_in_order_and_each_once),

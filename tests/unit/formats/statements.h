@@ -39,6 +39,7 @@ static const struct fmt_schema *const statements[] = {
 	&session_open_schema, &session_opened_schema, &id_page_schema, &ask_schema, &answer_schema, &commit_schema,
 	&committed_schema,
 	&fate_schema, &dispute_schema, &pledge_post_schema, &pledge_taken_schema, &rec_lease_schema, &image_told_schema,
+	&files_lost_schema, &files_lost_page_schema,
 };
 #define STATEMENTS	(sizeof(statements) / sizeof(statements[0]))
 
@@ -223,6 +224,17 @@ fill_places(struct wr *w, struct rng *r, uint64_t n)
 	}
 }
 
+/* Files lost of snapshots, by rising number. */
+static inline void
+fill_lost(struct wr *w, struct rng *r, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		struct files_lost_row row = { i * 3 + 1, rng_from(r, 1, 1000) };
+
+		element_put(files_lost_row_fields, files_lost_row_nfields, w, &row);
+	}
+}
+
 static inline void
 fill_view(const struct fmt_field *f, struct rng *r, struct statement_room *room, uint8_t *at)
 {
@@ -236,6 +248,8 @@ fill_view(const struct fmt_field *f, struct rng *r, struct statement_room *room,
 		fill_slots(&w, r, n);
 	else if (field_is(f, "rows") && f->max == LINE_ROWS_MAX)
 		fill_snapshots(&w, r, n % 12);
+	else if (field_is(f, "rows") && f->type == FT_LIST && f->size == FILES_LOST_ROW_LEN)
+		fill_lost(&w, r, n);
 	else if (field_is(f, "places") && f->size == LINE_PLACE_LEN)
 		fill_places(&w, r, n);
 	else if (field_is(f, "disks"))

@@ -81,6 +81,8 @@ static const struct {
 	{ "pledge_taken", &pledge_taken_schema, NOBODY },
 	{ "rec_lease", &rec_lease_schema, NOBODY },
 	{ "image_told", &image_told_schema, NOBODY },
+	{ "files_lost", &files_lost_schema, MACHINE },
+	{ "files_lost_page", &files_lost_page_schema, NOBODY },
 };
 
 /* A whole golden file, to be freed; ${n} bytes and a zero. */
