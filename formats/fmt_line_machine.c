@@ -57,6 +57,30 @@ const struct fmt_schema token_grant_schema = {
 	sizeof(struct token_grant), 0, FMT_FIELDS(token_grant_fields), NULL
 };
 
+enum fmt_status
+notice_next(struct rd *r, struct fmt_view *text)
+{
+	uint16_t len = rd_u16(r);
+	const uint8_t *p = rd_bytes(r, len);
+
+	*text = (struct fmt_view){ NULL, 0 };
+	if (r->bad)
+		return FMT_SHORT;
+	if (len == 0 || len > NOTICE_LEN_MAX)
+		return FMT_RANGE;
+	*text = (struct fmt_view){ p, len };
+	return FMT_OK;
+}
+
+void
+notice_put(struct wr *w, const char *text, size_t len)
+{
+	if (len == 0 || len > NOTICE_LEN_MAX || w->left < len + 2)
+		return;
+	wr_u16(w, (uint16_t)len);
+	wr_bytes(w, text, len);
+}
+
 static const struct fmt_field contact_fields[] = {
 	FMT_BYTES(contact, vault_id),
 	FMT_I64(contact, time),

@@ -63,6 +63,12 @@ struct contact {
 };
 extern const struct fmt_schema contact_schema;
 
+/* The next row of notices at ${r}: FMT_OK; FMT_SHORT at the end (r->left == 0) or where it is cut; FMT_RANGE where it is empty or too long. */
+#define NOTICE_LEN_MAX	512u
+enum fmt_status notice_next(struct rd *r, struct fmt_view *text);
+/* Append a row; one that has no room, is empty or too long is left out. */
+void notice_put(struct wr *w, const char *text, size_t len);
+
 /* A token was given: its hash alone is kept. */
 struct rec_token {
 	uint8_t machine_id[ID_LEN];

@@ -3,6 +3,7 @@
 
 #include "common/base/args.h"
 #include "common/base/err.h"
+#include "common/base/io.h"
 #include "common/base/out.h"
 #include "common/flow/vault_alerts.h"
 #include "import/import_commands.h"
@@ -11,7 +12,7 @@
 struct alerts_args {
 	const char *command, *mail;	/* NULL: as before; "none": no more */
 	uint64_t days;			/* UINT64_MAX: as before */
-	int test;
+	int test, acknowledge;
 };
 
 static void
@@ -34,8 +35,10 @@ alert_print(void *arg, const struct alert *x)
 static int
 how_set(struct vault *v, const struct alerts_args *x, struct alerting *how, struct err *e)
 {
-	if (x->command == NULL && x->mail == NULL && x->days == UINT64_MAX)
+	if (x->command == NULL && x->mail == NULL && x->days == UINT64_MAX && !x->acknowledge)
 		return 0;
+	if (x->acknowledge)
+		how->acknowledged = io_now_ns();
 	if (x->command != NULL && strlen(x->command) >= sizeof(how->command))
 		return err_set(e, ERR_USAGE, "the command's path is too long");
 	if (x->mail != NULL && strlen(x->mail) >= sizeof(how->mail))
@@ -66,11 +69,12 @@ how_print(const struct alerting *how)
 int
 import_alerts(struct args *a, struct err *e)
 {
-	struct alerts_args x = { NULL, NULL, UINT64_MAX, 0 };
+	struct alerts_args x = { NULL, NULL, UINT64_MAX, 0, 0 };
 	const struct opt opts[] = {
 		{ "command", 0, OPT_STR, &x.command, "PROGRAM", "run it for each; none: no more" },
 		{ "mail", 0, OPT_STR, &x.mail, "ADDRESS", "write to it, by sendmail; none: no more" },
 		{ "days", 0, OPT_NUMBER, &x.days, "N", "a machine without a whole snapshot for so long is one; 7 if never said" },
+		{ "acknowledge", 0, OPT_FLAG, &x.acknowledge, NULL, "takeovers and changed key slots until now were seen" },
 		{ "test", 0, OPT_FLAG, &x.test, NULL, "tell a test, and say whether it got through" },
 		{ NULL }
 	};

@@ -210,6 +210,11 @@ verdict(const struct status *st, char line[LINE_MAX_LEN])
 {
 	char when[SEED_WHEN_MAX], cancelled[96] = "";
 
+	if (st->line.there && !st->line.reachable && st->line.why.code == ERR_TOKEN) {
+		(void)snprintf(line, LINE_MAX_LEN, "vault %s takes nothing from this machine any more: %.500s", st->s->trust.vault_name,
+		    st->line.why.msg);
+		return "NOT PROTECTED";
+	}
 	if (st->sealed != NULL) {
 		sealed_words(st, st->sealed, line);
 		return "NOT YET PROTECTED OFF SITE";
@@ -217,6 +222,10 @@ verdict(const struct status *st, char line[LINE_MAX_LEN])
 	if (st->line.reachable && st->line.missing > 0 && (st->held != NULL || st->by_line > 0)) {
 		(void)snprintf(line, LINE_MAX_LEN, "vault %s misses %" PRIu64 " chunks of this machine's snapshots.  Next: samara-seed refill",
 		    st->s->trust.vault_name, st->line.missing);
+		return "PROTECTED BUT";
+	}
+	if (st->line.notices > 0 && (st->held != NULL || st->by_line > 0)) {
+		(void)snprintf(line, LINE_MAX_LEN, "vault %s says: %s.", st->s->trust.vault_name, st->line.notice[0]);
 		return "PROTECTED BUT";
 	}
 	if (st->by_line > 0 && (st->held == NULL || st->line_newest > st->held->envelope.end_ns / NS)) {
@@ -299,6 +308,8 @@ text_print(const struct status *st, const char *word, const char *why)
 	if (status_line_ends_soon(&st->line, io_now()))
 		out_text("attention   the pledge of %s ends on %s: ask where its disks are; the vault can wait longer (samara-import pledge "
 		    "VAULT %s --extend 30d)\n", st->line.pledged, human_day(keep, st->line.pledge_until), st->line.pledged);
+	for (unsigned i = strcmp(word, "PROTECTED BUT") == 0 && st->line.missing == 0; i < st->line.notices; i++)
+		out_text("attention   vault %s says: %s\n", st->s->trust.vault_name, st->line.notice[i]);
 	for (size_t i = 0; i < st->n; i++)
 		if (is_sealed_too(st, st->images[i])) {
 			sealed_words(st, st->images[i], line);
@@ -350,6 +361,13 @@ json_print(const struct status *st, const char *word, const char *why)
 	out_str(o, "line", !st->line.there ? "none" : st->line.reachable ? "reachable" : "not reachable");
 	if (st->line.reachable)
 		out_u64(o, "missing", st->line.missing);
+	if (st->line.notices > 0) {
+		struct out *list = out_list(o, "notices");
+
+		for (unsigned i = 0; i < st->line.notices; i++)
+			out_str(list, "", st->line.notice[i]);
+		out_end(list);
+	}
 	if (st->line.pledge_until != 0)
 		out_i64(o, "pledge_until", st->line.pledge_until);
 	if (st->line.next != 0)

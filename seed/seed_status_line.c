@@ -6,6 +6,7 @@
 
 #include "common/base/file.h"
 #include "common/base/io.h"
+#include "common/base/text.h"
 #include "common/flow/image_told.h"
 #include "common/flow/line_note.h"
 #include "common/flow/line_usual.h"
@@ -28,6 +29,16 @@ rate_find(struct state *s, struct status_line *l)
 	domain_keys_free(k);
 }
 
+static void
+notices_take(struct status_line *l, struct fmt_view notices)
+{
+	struct rd r = { .p = notices.p, .left = notices.len };
+	struct fmt_view one;
+
+	while (l->notices < STATUS_NOTICES && notice_next(&r, &one) == FMT_OK)
+		(void)text_safe(l->notice[l->notices++], STATUS_NOTICE_LEN, (const char *)one.p, one.len);
+}
+
 static int
 vault_ask(struct state *s, struct status_line *l, struct err *e)
 {
@@ -44,6 +55,7 @@ vault_ask(struct state *s, struct status_line *l, struct err *e)
 		l->head_seq = c.head_seq;
 		l->missing = c.missing;
 		l->time = c.time / 1000000000;
+		notices_take(l, c.notices);
 	}
 	free(bytes);
 	line_usual_close(u);

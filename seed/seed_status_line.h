@@ -9,6 +9,9 @@
 #include "common/flow/image_state.h"
 #include "common/flow/state.h"
 
+#define STATUS_NOTICES		8u
+#define STATUS_NOTICE_LEN	520u
+
 struct status_line {
 	int there;			/* the vault has an address */
 	int reachable;
@@ -17,6 +20,8 @@ struct status_line {
 	uint64_t head_seq, missing;
 	uint64_t rate;			/* of the line as it was measured last, bytes a second; 0: never */
 	int64_t time;			/* the vault's, seconds */
+	char notice[STATUS_NOTICES][STATUS_NOTICE_LEN];	/* what it has to say, fit for a terminal */
+	unsigned notices;
 	int64_t next;			/* run of a schedule; 0: there is none */
 	/* Of images that are pledged and have not all come; the lease that ends first. */
 	int64_t pledge_until;		/* 0: none */

@@ -11,6 +11,7 @@ static const struct cat_col machine_cols[] = {
 	BYTES(cat_machine, domain_id), U32(cat_machine, chunk_avg), I64(cat_machine, from_seq),
 	I64(cat_machine, registered), BYTES(cat_machine, credential_id), BYTES(cat_machine, registration),
 	I64(cat_machine, quota), U32(cat_machine, subscription), I64(cat_machine, changed),
+	I64(cat_machine, taken_over), I64(cat_machine, slots_changed),
 };
 const struct cat_table cat_machines = TABLE("machines", cat_machine, 1, machine_cols);
 

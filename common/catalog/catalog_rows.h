@@ -40,6 +40,8 @@ struct cat_machine {
 	int64_t quota;			/* bytes; 0: none */
 	uint32_t subscription;		/* SUBSCRIPTION_… (fmt_line_machine.h) */
 	int64_t changed;		/* when its state last changed, on the slow clock, nanoseconds; 0: never */
+	int64_t taken_over;		/* when a new machine last took the place of an old one, wall clock, nanoseconds; 0: never */
+	int64_t slots_changed;		/* when it was last registered anew, and with other key slots; the same */
 };
 extern const struct cat_table cat_machines;
 

@@ -268,6 +268,22 @@ line_refill(struct line *l, struct state *s, const struct domain_keys *k, const 
 	return rc >= 0 ? rc : err_during(e, "refill");
 }
 
+/* What the vault has to say to this machine's people. */
+static void
+notices_say(const struct line *l, struct fmt_view notices, struct job *job)
+{
+	struct rd r = { .p = notices.p, .left = notices.len };
+	char text[NOTICE_LEN_MAX * 4 + 4];
+	struct fmt_view one;
+
+	while (notice_next(&r, &one) == FMT_OK) {
+		(void)text_safe(text, sizeof(text), (const char *)one.p, one.len);
+		say_warn("%s says: %s", line_name(l), text);
+		if (job != NULL)
+			job_warn(job, "the vault says: %s", text);
+	}
+}
+
 int
 line_mend(struct line *l, struct state *s, const struct domain_keys *k, struct job *job, struct refill_result *r,
     struct err *e)
@@ -281,7 +297,8 @@ line_mend(struct line *l, struct state *s, const struct domain_keys *k, struct j
 	int rc;
 
 	memset(r, 0, sizeof(*r));
-	rc = line_call(l, "GET", "contact", TRIES, NULL, NULL, &contact_schema, &c, &bytes, e);
+	if ((rc = line_call(l, "GET", "contact", TRIES, NULL, NULL, &contact_schema, &c, &bytes, e)) == 0)
+		notices_say(l, c.notices, job);
 	free(bytes);
 	if (rc != 0)
 		return -1;

@@ -1,14 +1,18 @@
 /* Who the vault is, tokens, and the contact: docs/api.yaml. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/base/human.h"
 #include "common/base/io.h"
 #include "common/base/secret.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
 #include "common/flow/serve_job.h"
 #include "common/flow/upload.h"
+#include "common/flow/vault_alerts.h"
+#include "common/flow/vault_pledge.h"
 #include "common/flow/vault_token.h"
 #include "common/store/store.h"
 
@@ -100,6 +104,67 @@ receipt_look(void *arg, const void *row, struct err *e)
 	return 0;
 }
 
+/* --- what the machine should hear --- */
+
+struct notices {
+	uint8_t room[NOTICES_MAX];
+	struct wr w;
+};
+
+static int
+notice_add(void *arg, const char *text, struct err *e)
+{
+	(void)e;
+	notice_put(&((struct notices *)arg)->w, text, strlen(text));
+	return 0;
+}
+
+/* The quota, when less than a tenth of it is left. */
+static int
+notice_quota(struct notices *n, const struct contact *k, struct err *e)
+{
+	char text[192], used[HUMAN_MAX], quota[HUMAN_MAX];
+
+	if (k->quota == 0 || k->used < k->quota - k->quota / 10)
+		return 0;
+	(void)snprintf(text, sizeof(text), "%s of this machine's quota of %s are used%s", human_size(used, k->used),
+	    human_size(quota, k->quota), k->used >= k->quota ? ": nothing more is taken" : "");
+	return notice_add(n, text, e);
+}
+
+static int
+notice_events(struct notices *n, const struct cat_machine *m, int64_t acknowledged, struct err *e)
+{
+	int64_t now = io_now_ns();
+	char text[192], day[HUMAN_MAX];
+
+	if (vault_event_is_open(m->slots_changed, acknowledged, now)) {
+		(void)snprintf(text, sizeof(text), "this machine was registered anew on %s, with other key slots; if that was nobody of yours, "
+		    "call the operator", human_day(day, m->slots_changed / 1000000000));
+		(void)notice_add(n, text, e);
+	}
+	if (vault_event_is_open(m->taken_over, acknowledged, now)) {
+		(void)snprintf(text, sizeof(text), "a new machine took the place of the old one on %s; if that was nobody of yours, "
+		    "call the operator", human_day(day, m->taken_over / 1000000000));
+		(void)notice_add(n, text, e);
+	}
+	return 0;
+}
+
+/* What is missing stands in the contact itself. */
+static int
+notices_fill(struct serve_call *c, struct contact *k, struct notices *n, struct err *e)
+{
+	struct alerting how;
+
+	n->w = (struct wr){ .p = n->room, .left = sizeof(n->room) };
+	if (alerting_read(c->v, &how, e) != 0 || notice_events(n, &c->machine, how.acknowledged, e) != 0 ||
+	    vault_pledge_notices(c->v, c->machine.id, notice_add, n, e) != 0 || notice_quota(n, k, e) != 0)
+		return -1;
+	k->notices = (struct fmt_view){ n->room, (uint32_t)(sizeof(n->room) - n->w.left) };
+	return 0;
+}
+
 static int
 contact_fill(struct serve_call *c, struct contact *k, struct err *e)
 {
@@ -132,6 +197,7 @@ static int
 answer_contact(struct serve_call *c, struct err *e)
 {
 	struct contact k = { .time = io_now_ns(), .purpose = (uint8_t)c->token.purpose, .until = c->token.until };
+	struct notices notices;
 	struct vault_desc d;
 
 	if (vault_describe(c->store, &d, e) != 0)
@@ -141,7 +207,7 @@ answer_contact(struct serve_call *c, struct err *e)
 	k.generation = d.generation;
 	k.quota = (uint64_t)c->machine.quota;
 	k.subscription = (uint8_t)c->machine.subscription;
-	if (contact_fill(c, &k, e) != 0)
+	if (contact_fill(c, &k, e) != 0 || notices_fill(c, &k, &notices, e) != 0)
 		return -1;
 	return serve_reply(c, &contact_schema, &k, e);
 }

@@ -127,8 +127,16 @@ apply_takeover(struct vault *v, const struct record *r, struct err *e)
 {
 	struct rec_takeover t;
 	struct dropping d = { .machine_id = t.machine_id, .pub = t.machine_pub, .others = 1 };
+	struct cat_machine m;
+	int rc;
 
 	if (apply_body(r, &rec_takeover_schema, &t, e) != 0)
+		return -1;
+	memcpy(m.id, t.machine_id, ID_LEN);
+	if ((rc = catalog_get(v->catalog, &cat_machines, &m, e)) < 0)
+		return -1;
+	m.taken_over = r->time;
+	if (rc == 0 && catalog_put(v->catalog, &cat_machines, &m, e) != 0)
 		return -1;
 	return tokens_drop(v, &d, e);
 }

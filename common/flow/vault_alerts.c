@@ -76,6 +76,8 @@ alerting_read(struct vault *v, struct alerting *a, struct err *e)
 		return rc == 1 ? 0 : -1;
 	command = doc_get_str(j, "command");
 	mail = doc_get_str(j, "mail");
+	if (doc_get_i64(j, "acknowledged", &a->acknowledged) != 0)
+		a->acknowledged = 0;
 	if (command == NULL || mail == NULL || doc_get_u64(j, "days", &days) != 0 || strlen(command) >= sizeof(a->command) ||
 	    strlen(mail) >= sizeof(a->mail) || days == 0 || days > 3650)
 		rc = err_set(e, ERR_FORMAT, "%s/local/" HOW_FILE " does not say whom to tell", v->path);
@@ -107,6 +109,7 @@ alerting_write(struct vault *v, const struct alerting *a, struct err *e)
 	doc_put_str(j, "command", a->command);
 	doc_put_str(j, "mail", a->mail);
 	doc_put_u64(j, "days", a->days);
+	doc_put_i64(j, "acknowledged", a->acknowledged);
 	if (rc == 0 && (rc = doc_write(j, &text, &len, e)) == 0) {
 		rc = file_replace(v->local, HOW_FILE, text, len, 0600, e);
 		free(text);

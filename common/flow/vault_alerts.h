@@ -13,12 +13,19 @@
 #include "common/flow/alert_tell.h"
 #include "common/flow/vault_status.h"
 
+/*
+ * What happened, and is over as soon as it did, stays open until somebody says that he has seen it, or for so long:
+ * takeovers, and key slots that changed.
+ */
+#define ALERT_EVENT	(INT64_C(14) * 86400 * 1000000000)
+
 #define ALERT_DAYS	7u	/* without a whole snapshot, where nobody says otherwise */
 
 struct alerting {
 	char command[512];	/* a program, run for each; "" none */
 	char mail[256];		/* an address, written to with sendmail; "" none */
 	unsigned days;		/* a machine without a new whole snapshot for so long needs a hand */
+	int64_t acknowledged;	/* events up to then were seen by somebody, wall clock, nanoseconds; 0: none */
 };
 
 typedef void (*alert_fn)(void *arg, const struct alert *a);

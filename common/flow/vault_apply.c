@@ -99,14 +99,17 @@ machine_admit(struct vault *v, const uint8_t *bytes, size_t len, int64_t when, s
 	struct registration g;
 	struct domain_desc d;
 	struct membership member;
+	int known;
 
 	if (schema_decode(&registration_schema, &g, bytes, len) != FMT_OK ||
 	    schema_decode(&domain_desc_schema, &d, g.domain_desc.p, g.domain_desc.len) != FMT_OK ||
 	    schema_decode(&membership_schema, &member, g.membership.p, g.membership.len) != FMT_OK)
 		return err_set(e, ERR_FORMAT, "its registration cannot be read");
 	memcpy(m.id, g.machine_id, ID_LEN);
-	if (catalog_get(v->catalog, &cat_machines, &m, e) < 0)	/* quota and subscription stay whoever takes its place */
+	if ((known = catalog_get(v->catalog, &cat_machines, &m, e)) < 0)	/* quota and subscription stay whoever takes its place */
 		return -1;
+	if (known == 0 && memcmp(m.pub, g.machine_pub, SIGN_PUB_LEN) != 0)
+		m.slots_changed = when;	/* a new machine brings slots of its own */
 	m.state = MACHINE_LIVE;
 	m.registered = when;
 	if (m.subscription == 0)

@@ -27,6 +27,7 @@ struct looking {
 	void *arg;
 	const struct cat_image *image;
 	unsigned days;			/* without a whole snapshot */
+	int64_t acknowledged;		/* events until then */
 	int64_t now;
 };
 
@@ -51,6 +52,33 @@ newest_whole(void *arg, const void *row, struct err *e)
 	return 0;
 }
 
+int
+vault_event_is_open(int64_t happened, int64_t acknowledged, int64_t now)
+{
+	return happened > acknowledged && happened != 0 && now - happened < ALERT_EVENT;
+}
+
+/* What happened to a machine, and somebody should know of who did not do it. */
+static void
+look_events(struct looking *l, const struct cat_machine *m)
+{
+	static const char next[] = "if nobody of yours did that: samara-import machine VAULT NAME revoke, and ask; else: samara-import alerts "
+	    "VAULT --acknowledge";
+	char what[512], name[NAME_MAX_LEN * 4 + 4], day[HUMAN_MAX];
+
+	(void)text_safe(name, sizeof(name), m->name, strlen(m->name));
+	if (vault_event_is_open(m->slots_changed, l->acknowledged, l->now)) {
+		(void)snprintf(what, sizeof(what), "machine %s was registered anew on %s, with other key slots: what opens its backups changed",
+		    name, human_day(day, m->slots_changed / 1000000000));
+		tell(l, "slots", what, next, NULL, m->id);
+	}
+	if (vault_event_is_open(m->taken_over, l->acknowledged, l->now)) {
+		(void)snprintf(what, sizeof(what), "a new machine took the place of %s on %s; the old one's token has ended", name,
+		    human_day(day, m->taken_over / 1000000000));
+		tell(l, "takeover", what, next, NULL, m->id);
+	}
+}
+
 static int
 look_machine(void *arg, const void *row, struct err *e)
 {
@@ -61,6 +89,7 @@ look_machine(void *arg, const void *row, struct err *e)
 	int64_t newest = 0;
 
 	l->s->machines++;
+	look_events(l, m);
 	if (m->state != MACHINE_LIVE)
 		return 0;
 	memcpy(like.machine_id, m->id, ID_LEN);
@@ -301,6 +330,7 @@ vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg
 	if (alerting_read(v, &how, e) != 0 || up_to_date(v, e) != 0 || catalog_number(v->catalog, "key copies", &copies, e) < 0)
 		return -1;
 	l.days = how.days;
+	l.acknowledged = how.acknowledged;
 	s->records = v->number;
 	s->key_copies = copies > INT32_MAX ? INT32_MAX : (int)copies;
 	if (copies == 0)

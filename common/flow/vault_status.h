@@ -9,7 +9,7 @@
 
 /* One thing that a person should look at. */
 struct attention {
-	const char *kind;		/* "key", "clock", "unclaimed", "fork", "gap", "disk", "damage", "pledge", "parcel", "stale", "full" */
+	const char *kind;		/* "key", "clock", "unclaimed", "fork", "gap", "disk", "damage", "pledge", "parcel", "stale", "full", "takeover", "slots" */
 	const char *what;		/* a sentence */
 	const char *next;		/* what to do */
 	const uint8_t *image_id, *machine_id;	/* NULL: none */
@@ -35,6 +35,9 @@ struct vault_status {
  * Return 0 or -1 with ${e}.
  */
 int vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg, struct err *e);
+
+/* Is an event of that time still open?  ${acknowledged}: struct alerting. */
+int vault_event_is_open(int64_t happened, int64_t acknowledged, int64_t now);
 
 /* A state as it stands in the catalog, in a word for a person. */
 const char *image_state_text(unsigned state);

@@ -57,6 +57,8 @@ say samara-seed backup --state s1 src
 say samara-import machine vault db1 quota 900K
 python3 -c 'import random; open("src/large", "wb").write(random.Random(4).randbytes(400000))'
 refused 13 S-1706 samara-seed backup --state s1 src
+samara-seed status --state s1 >out 2>&1 || fail "status near the quota" out
+grep -q "^PROTECTED BUT: vault dc-north says: .* of this machine's quota of 900 kB are used" out || fail "status does not speak of the quota" out
 say samara-import machine vault db1 quota none
 say samara-seed backup --state s1 src
 
@@ -66,7 +68,36 @@ say samara-import credential vault db1 --replace --out replace.crd
 say samara-seed register replace.crd --state s2 --old-kit kit.txt --passphrase-file pass --kit kit2.txt
 say samara-seed policy set initial=network --state s2
 say samara-seed connection --state s1 --quick
+# Both sides hear of it: of other key slots at once, of the takeover with the first backup.
+cat >told.sh <<END
+#!/bin/sh
+echo "\$SAMARA_ALERT \$SAMARA_ALERT_KIND: \$SAMARA_ALERT_TEXT" >>$WORK/told
+END
+chmod +x told.sh
+say samara-import alerts vault --command "$WORK/told.sh"
+grep -q '^raised slots: machine db1 was registered anew on .*, with other key slots' told || fail "nobody was told of the slots" told
+samara-seed status --state s1 >out 2>&1 || fail "status of the old one" out
+grep -q '^PROTECTED BUT: vault dc-north says: this machine was registered anew on ' out || fail "the old machine does not hear of the slots" out
 say samara-seed backup --state s2 src
+grep -q 'says: this machine was registered anew' log || fail "the backup does not say what the vault says" log
+samara-seed status --state s1 >out 2>&1 && fail "the old machine calls itself protected" out
+grep -q '^NOT PROTECTED: vault dc-north takes nothing from this machine any more: .*another machine has taken the place' out ||
+	fail "the old machine does not hear of the takeover" out
+samara-seed status --state s2 >out 2>&1 || fail "status of the new one" out
+grep -q 'vault dc-north says: a new machine took the place of the old one on ' out || fail "the new machine does not hear of it" out
+say samara-import alerts vault
+grep -q '^raised takeover: a new machine took the place of db1 on ' told || fail "nobody was told of the takeover" told
+samara-import status vault >out 2>&1 && fail "status ends with 0 while alerts are open" out
+grep -q 'took the place of db1' out || fail "status does not name the takeover" out
+curl -sk "https://localhost:$port/metrics" >metrics 2>/dev/null || python3 -c "import ssl, urllib.request as u
+print(u.urlopen('https://localhost:$port/metrics', context=ssl._create_unverified_context()).read().decode())" >metrics
+grep -q 'samara_alerts_open{vault="dc-north",kind="takeover"} 1' metrics || fail "metrics" metrics
+say samara-import alerts vault --acknowledge
+grep -q '^over takeover: ' told || fail "an alert that was acknowledged is open" told
+grep -q '^over slots: ' told || fail "an alert that was acknowledged is open" told
+say samara-import status vault
+samara-seed status --state s2 >out 2>&1 || fail "status after it was acknowledged" out
+grep -q '^PROTECTED: ' out || fail "the new machine hears of it still" out
 refused 12 S-1703 samara-seed connection --state s1 --quick
 say samara-seed connection --state s2 --quick
 say samara-seed snapshots --from line --state s2
