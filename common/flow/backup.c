@@ -196,10 +196,10 @@ line_hear(struct backup *k, struct err *e)
 static int
 backup_steps(struct backup *k, struct err *e)
 {
-	if (line_begin(k, e) != 0 || line_hear(k, e) != 0 || backup_rule(k, e) != 0 || backup_open(k, e) != 0)
+	if (backup_source_keep(k, e) != 0 || line_begin(k, e) != 0 || line_hear(k, e) != 0 || backup_rule(k, e) != 0 || backup_open(k, e) != 0)
 		return -1;
 	k->session = true;
-	if (backup_head_check(k, e) != 0 || backup_rule_pledged(k, e) != 0 || asker_open(k, e) != 0 || backup_earlier(k, e) != 0 || backup_source_keep(k, e) != 0 ||
+	if (backup_head_check(k, e) != 0 || backup_rule_pledged(k, e) != 0 || asker_open(k, e) != 0 || backup_earlier(k, e) != 0 ||
 	    backup_rounds(k, e) != 0)
 		return -1;
 	return backup_journal_drop(k, e);

@@ -46,7 +46,7 @@ struct backup {
  * last one, over the line or on disks, had.  ERR_USAGE where there is none.
  */
 int backup_source(struct backup *k, struct err *e);
-/* Keep it for the next time.  0 or -1. */
+/* Keep it for the next time, before anything of it is done: a run without paths goes on with it.  0 or -1. */
 int backup_source_keep(struct backup *k, struct err *e);
 
 /* backup_begin.c */

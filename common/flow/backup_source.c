@@ -115,6 +115,7 @@ backup_source(struct backup *k, struct err *e)
 		return build_paths_check(&k->from, e);
 	if (k->from.nexcludes > 0)
 		return err_set(e, ERR_USAGE, "give the paths too where you give patterns: without paths, both are those of the last backup");
+	k->b->source_again = true;
 	if ((rc = source_of_file(k, e)) == 1)
 		rc = source_of_image(k, e);
 	if (rc == 1) {
@@ -131,9 +132,11 @@ backup_source_keep(struct backup *k, struct err *e)
 	struct buf begin;
 	int rc;
 
+	if (k->b->source_again)
+		return 0;
 	buf_init(&begin);
 	(void)snprintf(path, sizeof(path), SOURCE_FILE, k->b->set);
-	if ((rc = statement_make(&journal_begin_schema, &k->b->im->begin, NULL, &begin, e)) == 0)
+	if ((rc = build_begin_make(k->b, &begin, e)) == 0)
 		rc = file_replace(k->b->s->fd, path, begin.p, begin.len, 0600, e);
 	buf_release(&begin);
 	return rc;

@@ -37,6 +37,7 @@ struct build {
 	uint32_t flags;			/* JB_*, as the image was begun with */
 	/* A backup over the line (backup.h): no disks, and */
 	bool over_line;
+	bool source_again;		/* of a backup: paths, patterns and how they are read are those of the set's last one */
 	const struct sink_line *line;	/* where its packs go */
 	uint64_t base_seq;		/* the merge base, which the vault knows; 0: none */
 	uint64_t expect;		/* plain bytes that it will go through, for the progress line; 0: not known */

@@ -15,9 +15,10 @@
 #include "common/flow/build_run.h"
 #include "common/flow/job.h"
 
-#define VIEW_FILE	"view"		/* in the image's directory in the state */
+#define VIEW_FILE	"view"		/* in the image's directory in the state, or the set's of a backup over the line */
 #define VIEW_MAX	(64u << 10)
 #define WORDS		4
+#define PLACE_MAX	(SET_NAME_MAX + 16)
 
 /* What was asked for, as it stands with the image. */
 struct view_words {
@@ -59,15 +60,28 @@ words_given(const struct build_options *o, struct view_words *w, struct err *e)
 	return 0;
 }
 
-/* What an earlier run of this image was told; nothing where there is no such file. */
+/* Where it stands: a directory, and the file's name below it. */
+static int
+words_place(const struct build *b, char path[PLACE_MAX])
+{
+	if (b->over_line)
+		(void)snprintf(path, PLACE_MAX, "sets/%s/" VIEW_FILE, b->set);
+	else
+		(void)snprintf(path, PLACE_MAX, VIEW_FILE);
+	return b->over_line ? b->s->fd : b->im->fd;
+}
+
+/* What an earlier run of this image, or backup of this set, was told; nothing where there is no such file. */
 static int
 words_load(const struct build *b, struct view_words *w, struct err *e)
 {
+	char path[PLACE_MAX];
+	int dirfd = words_place(b, path);
 	uint8_t *bytes;
 	struct doc *d;
 	size_t len;
 
-	if (file_read(b->im->fd, VIEW_FILE, VIEW_MAX, &bytes, &len, e) != 0) {
+	if (file_read(dirfd, path, VIEW_MAX, &bytes, &len, e) != 0) {
 		if (e == NULL || e->code != ERR_NOT_FOUND)
 			return -1;
 		err_clear(e);
@@ -89,9 +103,9 @@ static int
 words_save(const struct build *b, const struct view_words *w, struct err *e)
 {
 	struct doc *d = doc_object();
-	char *text;
+	char path[PLACE_MAX], *text;
+	int dirfd = words_place(b, path), rc;
 	size_t len;
-	int rc;
 
 	for (size_t i = 0; i < WORDS; i++) {
 		if (w->word[i][0] != '\0' && !text_is_utf8(w->word[i], strlen(w->word[i]))) {
@@ -103,7 +117,7 @@ words_save(const struct build *b, const struct view_words *w, struct err *e)
 	}
 	doc_put_u64(d, "read_limit", w->read_limit);
 	if ((rc = doc_write(d, &text, &len, e)) == 0) {
-		rc = file_replace(b->im->fd, VIEW_FILE, text, len, 0600, e);
+		rc = file_replace(dirfd, path, text, len, 0600, e);
 		free(text);
 	}
 	doc_free(d);
@@ -123,7 +137,7 @@ view_make(struct build *b, const struct view_words *w, struct err *e)
 	struct source_view_options o = { .kind = word(w, 0), .hook = word(w, 1), .before = word(w, 2), .after = word(w, 3) };
 
 	(void)snprintf(b->env_text[0], sizeof(b->env_text[0]), "SAMARA_SET=%s", b->set);
-	(void)snprintf(b->env_text[1], sizeof(b->env_text[1]), "SAMARA_IMAGE=%s", b->im->begin.short_name);
+	(void)snprintf(b->env_text[1], sizeof(b->env_text[1]), "SAMARA_IMAGE=%s", b->over_line ? "" : b->im->begin.short_name);
 	(void)snprintf(b->env_text[2], sizeof(b->env_text[2]), "SAMARA_STATE=%s", b->s->path);
 	for (size_t i = 0; i < 3; i++)
 		b->env[i] = b->env_text[i];
@@ -141,11 +155,15 @@ build_view_open(struct build *b, struct err *e)
 {
 	struct view_words *w = calloc(1, sizeof(*w));
 	bool any = b->o->snapshot != NULL || b->o->hook != NULL || b->o->before != NULL || b->o->after != NULL || b->o->read_limit != 0;
+	bool again = b->o->resume || b->source_again;
 	int rc = -1;
+
+	/* A backup that says what is read says how, too. */
+	any = any || (b->over_line && !again);
 
 	if (w == NULL)
 		return err_errno(e, "build");
-	if (source_view_sweep(b->s->fd, e) == -1 || (b->o->resume && words_load(b, w, e) != 0) || words_given(b->o, w, e) != 0 ||
+	if (source_view_sweep(b->s->fd, e) == -1 || (again && words_load(b, w, e) != 0) || words_given(b->o, w, e) != 0 ||
 	    (any && words_save(b, w, e) != 0))
 		goto out;
 	if (w->read_limit != 0 && (b->pace = pace_new(w->read_limit, e)) == NULL)
