@@ -32,10 +32,15 @@ struct serve {
 	size_t nmetrics_from;
 	atomic_uint_fast64_t other[6];	/* as status, of requests that concern no vault */
 	atomic_uint_fast64_t hook_failures;
-	pthread_mutex_t lock;		/* of the housekeeping thread */
+	pthread_mutex_t lock;		/* of the housekeeping threads */
 	pthread_cond_t wake;
-	pthread_t keeper;
-	int keeping, ending;
+	struct serve_keeper {
+		struct serve *s;
+		unsigned number;
+		pthread_t thread;
+	} keeper[SERVE_KEEPERS];
+	unsigned keeping;		/* of them run */
+	int ending;
 	int64_t began;			/* seconds */
 };
 
@@ -65,7 +70,7 @@ const struct serve_route *route_statement(const uint8_t *magic);
 /* Prometheus' text into ${out}. */
 void serve_metrics_print(struct serve *s, struct net_reply *out);
 
-/* Start and end the housekeeping thread. */
+/* Start and end the housekeeping threads. */
 int serve_keep_start(struct serve *s, struct err *e);
 void serve_keep_stop(struct serve *s);
 

@@ -82,13 +82,16 @@ int serve_part_hex(const struct serve_call *c, unsigned i, uint8_t *out, size_t 
 
 /*
  * What is to be done now and then in each vault, by the server's housekeeping
- * thread; serve_keep.c has the table.  What it returns -1 for is told and counted.
+ * threads; serve_keep.c has the table.  What it returns -1 for is told and counted.
  */
 struct serve_hook {
 	const char *name;
 	unsigned seconds;		/* between the end of one run and the next; the first is at the start */
 	int (*run)(struct vault *v, struct err *e);
+	unsigned thread;		/* SERVE_KEEP_…: which of them does it */
 };
+/* What is soon done, and what may read for hours and must hold up nothing of that. */
+enum { SERVE_KEEP_SOON, SERVE_KEEP_LONG, SERVE_KEEPERS };
 extern const struct serve_hook serve_hooks[];	/* a NULL name ends it */
 
 /* More lines for /metrics of one vault ("samara_x{vault=\"hq\"} 1\n"); serve_metrics.c has the table, NULL ends it. */

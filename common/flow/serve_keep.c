@@ -1,4 +1,4 @@
-/* Housekeeping: what each vault wants done now and then, by one thread for all. */
+/* Housekeeping: what each vault wants done now and then, by one thread for what is soon done and one for what is long. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,11 +31,11 @@ keep_leases(struct vault *v, struct err *e)
 }
 
 const struct serve_hook serve_hooks[] = {
-	{ "sessions", 900, upload_sweep },
-	{ "alerts", 300, alerts_run },
-	{ "leases", 600, keep_leases },
-	{ "receipts", 15, vault_receipts_due },
-	{ NULL, 0, NULL }
+	{ "receipts", 15, vault_receipts_due, SERVE_KEEP_LONG },
+	{ "sessions", 900, upload_sweep, SERVE_KEEP_SOON },
+	{ "alerts", 300, alerts_run, SERVE_KEEP_SOON },
+	{ "leases", 600, keep_leases, SERVE_KEEP_SOON },
+	{ NULL, 0, NULL, SERVE_KEEP_SOON }
 };
 
 static size_t
@@ -56,7 +56,8 @@ hook_run(struct serve *s, struct serve_vault *sv, const struct serve_hook *h)
 
 	err_clear(&e);
 	v = pool_take(sv, &e);
-	if (v == NULL || h->run(v, &e) != 0) {
+	/* Stopped in the middle: it is begun anew after the next start. */
+	if ((v == NULL || h->run(v, &e) != 0) && e.code != ERR_INTERRUPTED) {
 		atomic_fetch_add(&s->hook_failures, 1);
 		say_warn("vault %s: %s: %s", sv->first->desc.name, h->name, e.msg);
 	}
@@ -81,7 +82,8 @@ wait_until(struct serve *s, int64_t when)
 static void *
 keeper(void *arg)
 {
-	struct serve *s = arg;
+	const struct serve_keeper *me = arg;
+	struct serve *s = me->s;
 	size_t n = hooks_count();
 	int64_t *due = calloc(n + 1, sizeof(*due)), now, next;
 
@@ -89,6 +91,8 @@ keeper(void *arg)
 		now = io_mono_ns();
 		next = now + 3600 * SECOND;
 		for (size_t i = 0; i < n && due != NULL; i++) {
+			if (serve_hooks[i].thread != me->number)
+				continue;
 			if (due[i] <= now) {
 				for (size_t k = 0; k < s->nvaults; k++)
 					hook_run(s, &s->vaults[k], &serve_hooks[i]);
@@ -113,9 +117,13 @@ serve_keep_start(struct serve *s, struct err *e)
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&s->wake, &attr);
 	(void)pthread_condattr_destroy(&attr);
-	if ((errno = pthread_create(&s->keeper, NULL, keeper, s)) != 0)
-		return err_errno(e, "start the housekeeping");
-	s->keeping = 1;
+	for (unsigned i = 0; i < SERVE_KEEPERS; i++) {
+		s->keeper[i].s = s;
+		s->keeper[i].number = i;
+		if ((errno = pthread_create(&s->keeper[i].thread, NULL, keeper, &s->keeper[i])) != 0)
+			return err_errno(e, "start the housekeeping");
+		s->keeping = i + 1;
+	}
 	return 0;
 }
 
@@ -128,7 +136,8 @@ serve_keep_stop(struct serve *s)
 	s->ending = 1;
 	(void)pthread_cond_broadcast(&s->wake);
 	(void)pthread_mutex_unlock(&s->lock);
-	(void)pthread_join(s->keeper, NULL);
+	for (unsigned i = 0; i < s->keeping; i++)
+		(void)pthread_join(s->keeper[i].thread, NULL);
 	(void)pthread_cond_destroy(&s->wake);
 	(void)pthread_mutex_destroy(&s->lock);
 	s->keeping = 0;

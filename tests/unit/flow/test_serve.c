@@ -4,10 +4,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/buf.h"
@@ -434,6 +436,86 @@ a_token_that_is_none_is_refused(void **state)
 	vault_close(v);
 }
 
+/* Reads of packs wait until the vault's alerts were looked at, as a large image's would take long. */
+static struct {
+	struct io_ops ops;
+	const struct io_ops *real;
+	char alerts[160];
+	atomic_uint reads, gave_up;
+} slow;
+
+#define NAPS_MOST	60000u	/* a millisecond each: then nobody looks after alerts */
+
+static ssize_t
+slow_pread(int fd, void *buf, size_t n, off_t at)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	char link[64], name[512] = "";
+	unsigned naps = 0;
+	struct stat st;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (readlink(link, name, sizeof(name) - 1) > 0 && strstr(name, "/packs/") != NULL) {
+		atomic_fetch_add(&slow.reads, 1);
+		while (stat(slow.alerts, &st) != 0 && naps++ < NAPS_MOST)
+			(void)nanosleep(&nap, NULL);
+		if (naps > NAPS_MOST)
+			atomic_store(&slow.gave_up, 1);
+	}
+	return slow.real->pread(fd, buf, n, at);
+}
+
+static int
+row_count(void *arg, const void *row, struct err *e)
+{
+	(void)row, (void)e;
+	++*(int *)arg;
+	return 0;
+}
+
+static int
+receipts_of(struct hall *h)
+{
+	struct vault *v = vault_open(h->s->vault, VAULT_NO_KEY, &h->s->e);
+	int n = 0;
+
+	assert_non_null(v);
+	assert_int_equal(catalog_each(v->catalog, &cat_receipts, 0, NULL, row_count, &n, &h->s->e), 0);
+	vault_close(v);
+	return n;
+}
+
+static void
+a_receipt_that_takes_long_holds_up_no_other_housekeeping(void **state)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	struct hall *h = *state;
+	struct seed_image a;
+
+	serve_stop(h->serve, 0);
+	h->serve = NULL;
+	seed_image_make(&a, &h->s->m, "AAAA");
+	seed_disk(&a, h->s->disk[0], 1, 0, 16);
+	seed_snapshot(&a, h->s->disk[0], 1, 0, 16);
+	seed_manifest(&a, h->s->disk[0], 1);
+	assert_int_equal(site_ingest(h->s, 0), 0);
+	(void)snprintf(slow.alerts, sizeof(slow.alerts), "%s/local/alerts", h->s->vault);
+	(void)unlink(slow.alerts);
+	atomic_store(&slow.reads, 0);
+	atomic_store(&slow.gave_up, 0);
+	slow.ops = *io_real();
+	slow.ops.pread = slow_pread;
+	slow.real = io_use(&slow.ops);
+	hall_serve(h);
+	while (receipts_of(h) == 0)
+		(void)nanosleep(&nap, NULL);
+	serve_stop(h->serve, 0);
+	h->serve = NULL;
+	(void)io_use(slow.real);
+	assert_true(atomic_load(&slow.reads) > 0);
+	assert_int_equal(atomic_load(&slow.gave_up), 0);
+}
+
 int
 main(void)
 {
@@ -450,6 +532,7 @@ main(void)
 		H(reading_by_a_credential_changes_nothing_for_the_machine),
 		H(a_new_machine_takes_over_only_with_its_first_backup),
 		H(a_token_that_is_none_is_refused),
+		H(a_receipt_that_takes_long_holds_up_no_other_housekeeping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
