@@ -3,8 +3,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -436,33 +438,58 @@ a_token_that_is_none_is_refused(void **state)
 	vault_close(v);
 }
 
-/* Reads of packs wait until the vault's alerts were looked at, as a large image's would take long. */
+/* The first read of a pack waits until the vault's alerts were looked at, as a large image's would take long. */
 static struct {
 	struct io_ops ops;
 	const struct io_ops *real;
-	char alerts[160];
-	atomic_uint reads, gave_up;
-} slow;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool read, looked, gave_up;	/* a pack; after alerts; they were not, for a minute */
+} slow = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-#define NAPS_MOST	60000u	/* a millisecond each: then nobody looks after alerts */
+/* Wait for it, a minute at most; the lock is held. */
+static void
+slow_until(const bool *what)
+{
+	struct timespec late = { .tv_sec = time(NULL) + 60 };
+
+	while (!*what && !slow.gave_up)
+		slow.gave_up = pthread_cond_timedwait(&slow.changed, &slow.lock, &late) == ETIMEDOUT;
+}
+
+static void
+slow_note(bool *what)
+{
+	*what = true;
+	(void)pthread_cond_broadcast(&slow.changed);
+}
 
 static ssize_t
 slow_pread(int fd, void *buf, size_t n, off_t at)
 {
-	const struct timespec nap = { .tv_nsec = 1000000 };
 	char link[64], name[512] = "";
-	unsigned naps = 0;
-	struct stat st;
 
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	if (readlink(link, name, sizeof(name) - 1) > 0 && strstr(name, "/packs/") != NULL) {
-		atomic_fetch_add(&slow.reads, 1);
-		while (stat(slow.alerts, &st) != 0 && naps++ < NAPS_MOST)
-			(void)nanosleep(&nap, NULL);
-		if (naps > NAPS_MOST)
-			atomic_store(&slow.gave_up, 1);
+		(void)pthread_mutex_lock(&slow.lock);
+		slow_note(&slow.read);
+		slow_until(&slow.looked);
+		(void)pthread_mutex_unlock(&slow.lock);
 	}
 	return slow.real->pread(fd, buf, n, at);
+}
+
+static int
+slow_rename(int fromfd, const char *from, int tofd, const char *to, unsigned flags)
+{
+	int rc = slow.real->renameat2(fromfd, from, tofd, to, flags);
+
+	if (strcmp(to, "alerts") == 0) {
+		(void)pthread_mutex_lock(&slow.lock);
+		slow_note(&slow.looked);
+		(void)pthread_mutex_unlock(&slow.lock);
+	}
+	return rc;
 }
 
 static int
@@ -488,7 +515,6 @@ receipts_of(struct hall *h)
 static void
 a_receipt_that_takes_long_holds_up_no_other_housekeeping(void **state)
 {
-	const struct timespec nap = { .tv_nsec = 1000000 };
 	struct hall *h = *state;
 	struct seed_image a;
 
@@ -499,21 +525,20 @@ a_receipt_that_takes_long_holds_up_no_other_housekeeping(void **state)
 	seed_snapshot(&a, h->s->disk[0], 1, 0, 16);
 	seed_manifest(&a, h->s->disk[0], 1);
 	assert_int_equal(site_ingest(h->s, 0), 0);
-	(void)snprintf(slow.alerts, sizeof(slow.alerts), "%s/local/alerts", h->s->vault);
-	(void)unlink(slow.alerts);
-	atomic_store(&slow.reads, 0);
-	atomic_store(&slow.gave_up, 0);
 	slow.ops = *io_real();
 	slow.ops.pread = slow_pread;
+	slow.ops.renameat2 = slow_rename;
 	slow.real = io_use(&slow.ops);
 	hall_serve(h);
-	while (receipts_of(h) == 0)
-		(void)nanosleep(&nap, NULL);
+	(void)pthread_mutex_lock(&slow.lock);
+	slow_until(&slow.read);
+	slow_until(&slow.looked);
+	(void)pthread_mutex_unlock(&slow.lock);
 	serve_stop(h->serve, 0);
 	h->serve = NULL;
 	(void)io_use(slow.real);
-	assert_true(atomic_load(&slow.reads) > 0);
-	assert_int_equal(atomic_load(&slow.gave_up), 0);
+	assert_false(slow.gave_up);
+	assert_int_equal(receipts_of(h), 1);
 }
 
 int
