@@ -10,6 +10,7 @@
 #include "common/base/io.h"
 #include "common/base/secret.h"
 #include "common/base/stop.h"
+#include "common/base/text.h"
 #include "common/net/net_asking.h"
 #include "common/net/throttle.h"
 #include "common/net/tls_pin.h"
@@ -155,6 +156,12 @@ on_header(char *line, size_t size, size_t n, void *arg)
 		t->r->date = 0;
 		t->r->retry_after = 0;
 		t->ranged = 0;
+	} else if (header_is(line, len, NET_MARK, v, sizeof(v)) != NULL) {
+		/* What stands between may answer twice: then all that follows on the connection is one too late. */
+		if (strcmp(v, t->mark) != 0) {
+			t->strange = 1;
+			return 0;
+		}
 	} else if (header_is(line, len, "Content-Type", v, sizeof(v)) != NULL) {
 		type_keep(t->r, v);
 	} else if (header_is(line, len, "Date", v, sizeof(v)) != NULL) {
@@ -341,6 +348,10 @@ outcome(struct asking *t, CURLcode rc, const char *words)
 		return err_set(t->e, ERR_PIN, "the server at %s has another key than the one that is trusted", t->c->host);
 	if (t->failed)
 		return -1;
+	if (t->strange) {
+		(void)err_set(t->e, ERR_LINE, "%s: the answer to another request came", t->c->host);
+		return 1;
+	}
 	if (rc == CURLE_ABORTED_BY_CALLBACK && stop_asked())
 		return err_set(t->e, ERR_INTERRUPTED, "stopped as asked");
 	if (t->c->proxy[0] != '\0' && connect != 0 && connect / 100 != 2) {
@@ -394,6 +405,9 @@ headers_make(struct asking *t)
 	(void)snprintf(line, 1024, "Content-Type: %s", t->a->type != NULL ? t->a->type : "application/octet-stream");
 	if (t->a->body_len > 0)
 		list = curl_slist_append(list, line);
+	(void)snprintf(line, 1024, NET_MARK ": %s", t->mark);
+	if ((more = curl_slist_append(list, line)) != NULL)
+		list = more;
 	(void)pthread_mutex_lock(&t->c->lock);
 	if (t->c->token != NULL) {
 		(void)snprintf(line, 1024, "Authorization: Bearer %s", t->c->token);
@@ -430,12 +444,16 @@ bytes_count(struct asking *t)
 int
 asking_try(struct asking *t)
 {
-	struct curl_slist *headers = headers_make(t), *to = NULL;
+	struct curl_slist *headers, *to = NULL;
 	char url[2048], words[CURL_ERROR_SIZE] = "", range[64];
+	uint8_t mark[NET_MARK_LEN];
 	CURLcode rc;
 
+	io_random(mark, sizeof(mark));
+	(void)text_hex(t->mark, mark, sizeof(mark));
+	headers = headers_make(t);
 	t->off = t->got = 0;
-	t->failed = t->wrong_pin = t->ranged = 0;
+	t->failed = t->wrong_pin = t->ranged = t->strange = 0;
 	t->skipped = t->taken;
 	t->r->status = 0;
 	buf_reset(&t->r->body);

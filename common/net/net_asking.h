@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "common/net/net_client.h"
+#include "common/net/net_mark.h"
 
 #define ASKING_IDLE	16	/* connections kept for the next request */
 
@@ -43,6 +44,8 @@ struct asking {
 	uint64_t got;			/* of this answer's body */
 	int failed;			/* e says why; the try is over */
 	int wrong_pin;
+	char mark[2 * NET_MARK_LEN + 1];	/* of this try; its answer has the same, where the server gives any back */
+	int strange;			/* an answer with another came */
 	uint64_t range_begin, range_end;	/* of Content-Range */
 	int ranged;
 };

@@ -79,6 +79,8 @@ struct net_answer {
  * why; also an answer that broke off), ERR_PROXY, ERR_PIN, ERR_PROTOCOL (an answer
  * that is no answer, or too long), ERR_INTERRUPTED (stop.h), or what ${take} says.
  * Nothing of a request is sent to a server whose key is not the pinned one.
+ * Each try has a mark of its own (net_mark.h); an answer that comes back with another, as
+ * when something in between answers twice, is taken for a break, and the connection is given up.
  */
 int net_ask(struct net_client *c, const struct net_ask *a, struct net_answer *r, struct err *e);
 void net_answer_free(struct net_answer *r);

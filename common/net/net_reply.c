@@ -160,6 +160,8 @@ reply_send(struct serving_request *q, struct MHD_Connection *connection, struct 
 		(void)MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_RANGE, range);
 	(void)MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE, out->type == NULL ?
 	    "application/octet-stream" : out->type);
+	if (q->mark[0] != '\0')
+		(void)MHD_add_response_header(m, NET_MARK, q->mark);
 	(void)MHD_add_response_header(m, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	headers_add(m, out->headers);
 	serving_wait(q->conn, q->conn->s->idle_seconds);

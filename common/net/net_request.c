@@ -107,6 +107,16 @@ token_read(struct serving_request *q, const char *text)
 		q->r.token = q->token;
 }
 
+/* Letters, digits and '-' alone go back. */
+static void
+mark_read(struct serving_request *q, const char *text)
+{
+	static const char good[] = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+	if (text != NULL && strlen(text) < sizeof(q->mark) && strspn(text, good) == strlen(text))
+		(void)snprintf(q->mark, sizeof(q->mark), "%s", text);
+}
+
 static void
 server_name_read(struct serving_request *q, struct MHD_Connection *c)
 {
@@ -176,6 +186,7 @@ request_begin(struct serving_request *q, struct MHD_Connection *connection, cons
 	q->r.path = q->r.query = "";
 	buf_init(&q->memory);
 	(void)snprintf(q->method, sizeof(q->method), "%s", method);
+	mark_read(q, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, NET_MARK));
 	for (i = 0; i < sizeof(methods) / sizeof(methods[0]) && strcmp(methods[i], method) != 0; i++)
 		;
 	if (i == sizeof(methods) / sizeof(methods[0])) {

@@ -8,7 +8,8 @@
  * bounded, so that who sends slowly holds up nobody.  A body must say its length
  * (411), a path may not be longer than NET_PATH_MAX (414).  What a request is
  * refused for by the server itself is answered as a problem document (RFC 9457)
- * without members of its own.
+ * without members of its own.  Every answer has the X-Request-ID of its request, where
+ * that is at most 64 letters, digits and '-'.
  */
 
 #include <stddef.h>

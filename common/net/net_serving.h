@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "common/net/net_mark.h"
 #include "common/net/net_server.h"
 
 #define SERVING_BLOCK	(256u << 10)	/* of a reply that is read bit by bit */
@@ -32,6 +33,7 @@ struct serving_request {
 	struct serving_conn *conn;
 	char *uri;			/* as it came; path and query point into it */
 	int too_long, begun, refused, handled;
+	char mark[NET_MARK_MAX + 1];			/* what the client knows its request by; "": nothing */
 	char token[512], server_name[256], method[16];
 	uint64_t body_max;
 	struct buf memory;

@@ -25,6 +25,7 @@
 #include "common/base/secret.h"
 #include "common/base/stop.h"
 #include "common/net/net_client.h"
+#include "common/net/net_mark.h"
 #include "common/net/net_server.h"
 #include "common/net/tls_key.h"
 
@@ -40,6 +41,7 @@ struct world {
 	unsigned done, cut;	/* requests that ended; those whose client went away, or was sent away */
 	unsigned last_status;
 	unsigned later;		/* how often "/later" still says 503 */
+	unsigned strange;	/* how often "/strange" still gives the answer to another request */
 	unsigned torn;		/* how often "/torn" still breaks off */
 	int held, let_go;	/* "/hold" waits in between */
 	char token[128], server_name[128], client[64], path[600], query[600];
@@ -123,6 +125,9 @@ world_handle(void *arg, struct net_request *r, struct net_reply *out)
 	if (strcmp(r->path, "/later") == 0 && w->later > 0) {
 		w->later--;
 		out->status = 503;
+	} else if (strcmp(r->path, "/strange") == 0 && w->strange > 0) {
+		w->strange--;
+		(void)snprintf(out->headers, sizeof(out->headers), NET_MARK ": 0123456789abcdef\n");
 	} else if (strcmp(r->path, "/hold") == 0) {
 		w->held = 1;
 		(void)pthread_cond_broadcast(&w->changed);

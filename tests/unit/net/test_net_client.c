@@ -135,6 +135,30 @@ take(void *arg, const void *bytes, size_t len, struct err *e)
 }
 
 static void
+an_answer_to_another_request_is_a_break(void **state)
+{
+	struct net_ask a = { .method = "GET", .path = "/strange" };
+	struct net_client *c = world_client(&w);
+	struct net_answer r;
+	struct err e;
+
+	(void)state;
+	err_clear(&e);
+	w.strange = 1;
+	assert_int_equal(net_ask(c, &a, &r, &e), -1);
+	assert_int_equal(e.code, ERR_LINE);
+	assert_non_null(strstr(e.msg, "another request"));
+	/* Tried again it is another request, over another connection, and has its own answer. */
+	w.strange = 2;
+	a.tries = 3;
+	assert_int_equal(net_ask(c, &a, &r, &e), 0);
+	assert_int_equal(r.status, 200);
+	assert_int_equal(w.strange, 0);
+	net_answer_free(&r);
+	net_client_free(c);
+}
+
+static void
 a_stream_that_breaks_goes_on_where_it_broke(void **state)
 {
 	struct taken got = { 0, UINT64_MAX };
@@ -259,6 +283,7 @@ main(void)
 		T(without_a_pin_the_key_is_told),
 		T(the_token_can_change),
 		T(it_is_tried_again_while_the_server_says_later),
+		T(an_answer_to_another_request_is_a_break),
 		T(a_stream_that_breaks_goes_on_where_it_broke),
 		T(who_takes_the_answer_can_end_it),
 		T(an_answer_longer_than_it_can_be_is_none),
