@@ -126,7 +126,7 @@ head_vault(struct serve *s, struct net_request *r, struct serve_plan *p, uint64_
 	memset(&m, 0, sizeof(m));
 	if (plan_find(s, r, p, e) != 0)
 		return -1;
-	*body_max = p->route->body_max;
+	*body_max = p->body_max;
 	if (p->route->right == SERVE_ANYBODY)
 		return 0;
 	if ((v = pool_take(p->sv, e)) == NULL)
@@ -291,7 +291,7 @@ vaults_close(struct serve *s)
 static int
 listen_start(struct serve *s, const struct serve_options *o, struct err *e)
 {
-	const struct net_server_ops ops = { .head = on_head, .handle = on_handle, .done = on_done, .arg = s };
+	struct net_server_ops ops;
 	struct net_server_options n = { .address = o->listen != NULL ? o->listen : SERVE_LISTEN, .ops = &ops,
 	    .connections = o->connections, .connections_per_client = o->connections_per_client,
 	    .tmpfd = s->vaults[0].first->local };
@@ -299,6 +299,7 @@ listen_start(struct serve *s, const struct serve_options *o, struct err *e)
 
 	if (keys == NULL)
 		return err_errno(e, "start the server");
+	serve_ops(s, &ops);
 	for (size_t i = 0; i < s->nvaults; i++)
 		keys[i] = s->vaults[i].tls;
 	s->net = net_server_start(&n, keys, s->nvaults, e);
@@ -306,8 +307,14 @@ listen_start(struct serve *s, const struct serve_options *o, struct err *e)
 	return s->net == NULL ? -1 : 0;
 }
 
+void
+serve_ops(struct serve *s, struct net_server_ops *ops)
+{
+	*ops = (struct net_server_ops){ .head = on_head, .handle = on_handle, .done = on_done, .arg = s };
+}
+
 struct serve *
-serve_start(const struct serve_options *o, struct err *e)
+serve_open(const struct serve_options *o, struct err *e)
 {
 	struct serve *s = calloc(1, sizeof(*s));
 
@@ -322,13 +329,21 @@ serve_start(const struct serve_options *o, struct err *e)
 	for (size_t i = 0; i < o->nvaults; i++)
 		if (vault_add(s, o->vaults[i], e) != 0)
 			goto stop;
-	if (o->nvaults == 0) {
-		(void)err_set(e, ERR_NO_VAULT, "there is no vault to serve");
-		goto stop;
-	}
-	if (serve_keep_start(s, e) == 0 && listen_start(s, o, e) == 0)
+	if (o->nvaults > 0)
 		return s;
+	(void)err_set(e, ERR_NO_VAULT, "there is no vault to serve");
 stop:
+	serve_stop(s, 0);
+	return NULL;
+}
+
+struct serve *
+serve_start(const struct serve_options *o, struct err *e)
+{
+	struct serve *s = serve_open(o, e);
+
+	if (s == NULL || (serve_keep_start(s, e) == 0 && listen_start(s, o, e) == 0))
+		return s;
 	serve_stop(s, 0);
 	return NULL;
 }

@@ -48,6 +48,7 @@ struct serve {
 struct serve_plan {
 	struct serve_vault *sv;		/* NULL: "/healthz", "/metrics" */
 	const struct serve_route *route;
+	uint64_t body_max;		/* of all routes that it may turn out to be, until the body says which */
 	char path[NET_PATH_MAX + 1];	/* its parts, cut */
 	const char *part[SERVE_PARTS];
 	unsigned nparts;
@@ -61,7 +62,18 @@ void pool_give(struct serve_vault *sv, struct vault *v);
 /* The problem document of ${e} (RFC 9457) into ${out}; ${c}: whose figures go in, or NULL. */
 void serve_problem(struct net_reply *out, const struct err *e, const struct serve_call *c);
 
-/* Find the route of what is left of the path behind the vault's name.  0; -1 with ${status} 404 or 405. */
+/**
+ * serve_open(o, e), serve_ops(s, ops):
+ * As serve_start, but nobody listens and nobody keeps house: the vaults are open, and ${ops} become what answers
+ * requests to them, as a server would call it.  NULL with ${e}.  End with serve_stop.
+ */
+struct serve *serve_open(const struct serve_options *o, struct err *e);
+void serve_ops(struct serve *s, struct net_server_ops *ops);
+
+/*
+ * Find the route of what is left of the path behind the vault's name, and how long its body may be.  Statements share
+ * a path: the first of theirs, and the most that any takes.  0; -1 with ${status} 404 or 405.
+ */
 int route_find(struct serve_plan *p, const char *method, char *rest, unsigned *status);
 
 /* The route of POST statements whose magic is ${magic}, or NULL. */

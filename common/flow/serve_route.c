@@ -42,6 +42,8 @@ route_find(struct serve_plan *p, const char *method, char *rest, unsigned *statu
 	size_t n = strlen(rest);
 
 	*status = 404;
+	p->route = NULL;
+	p->body_max = 0;
 	for (char *c = rest; *c != '\0'; c++)
 		if (*c == '/')
 			*c = '\0';
@@ -49,13 +51,15 @@ route_find(struct serve_plan *p, const char *method, char *rest, unsigned *statu
 		for (const struct serve_route *r = tables[t]; r->method != NULL; r++) {
 			if (!matches(r->path, rest, n, p))
 				continue;
-			if (strcmp(r->method, method) == 0) {
-				p->route = r;
-				return 0;
-			}
 			*status = 405;
+			if (strcmp(r->method, method) != 0)
+				continue;
+			if (p->route == NULL)
+				p->route = r;
+			if (r->body_max > p->body_max)
+				p->body_max = r->body_max;
 		}
-	return -1;
+	return p->route != NULL && matches(p->route->path, rest, n, p) ? 0 : -1;
 }
 
 const struct serve_route *

@@ -26,6 +26,7 @@
 #include "common/net/tls_key.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
+#include "formats/fmt_receipt.h"
 #include "flow/upload_maker.h"
 #include "flow/vault_site.h"
 
@@ -298,6 +299,60 @@ a_backup_goes_over_the_line_from_its_opening_to_its_commit(void **state)
 	site_rebuild_agrees(s);
 }
 
+/* Statements of all kinds go to one path; which one it is, the body says, and how long it may be. */
+static void
+a_long_list_of_what_is_given_up_is_taken(void **state)
+{
+	struct site *s = *state;
+	struct id_list l = { .count = 5000, .parts = 1, .time = 7 };
+	struct refs_digest *d;
+	struct serve *srv;
+	uint8_t *ids = malloc(5000 * DIGEST_LEN), *room = calloc(1, 100000);
+	struct talk t;
+	struct buf b;
+	uint64_t n;
+
+	assert_non_null(ids);
+	assert_non_null(room);
+	talk_begin(&t, s);
+	if ((srv = server(s, &t.u.e)) == NULL)
+		fail_msg("%s", t.u.e.msg);
+	t.client = client_make(&t, serve_port(srv));
+	memcpy(l.vault_id, t.u.v->desc.vault_id, ID_LEN);
+	memcpy(l.machine_id, s->m.id, ID_LEN);
+	memcpy(l.domain_id, s->m.k->domain_id, DIGEST_LEN);
+	memset(l.list_id, 3, ID_LEN);
+	d = refs_digest_new(l.domain_id);
+	for (uint32_t i = 0; i < 5000; i++) {
+		memset(ids + i * DIGEST_LEN, 0, DIGEST_LEN);
+		ids[i * DIGEST_LEN] = (uint8_t)(i >> 8);
+		ids[i * DIGEST_LEN + 1] = (uint8_t)i;
+		assert_int_equal(refs_digest_add(d, ids + i * DIGEST_LEN), 0);
+	}
+	refs_digest_final(d, l.digest, &n);
+	refs_digest_free(d);
+	l.ids = (struct fmt_view){ ids, 5000 * DIGEST_LEN };
+	buf_init(&b);
+	seed_sign(&given_up_schema, &l, s->m.secret, &b);
+	assert_true(b.len > SMALL_STATEMENT_MAX);
+	if (ask(&t, "POST", "statements", b.p, b.len) != 201) {
+		buf_u8(&t.r.body, 0);
+		fail_msg("%u: %s", t.r.status, (const char *)t.r.body.p);
+	}
+	assert_int_equal(ask(&t, "POST", "statements", b.p, b.len), 200);
+	/* One of another kind is as short as ever. */
+	memcpy(room, "SAMPARC\n", 8);
+	assert_int_equal(ask(&t, "POST", "statements", room, 100000), 400);
+	assert_true(says(&t, "S-1101"));
+	buf_release(&b);
+	free(ids);
+	free(room);
+	net_answer_free(&t.r);
+	serve_stop(srv, 5);
+	talk_end(&t);
+	site_rebuild_agrees(s);
+}
+
 static void
 what_is_not_understood_is_refused(void **state)
 {
@@ -522,6 +577,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_server_that_is_killed_has_all_that_it_acknowledged),
 		T(a_backup_goes_over_the_line_from_its_opening_to_its_commit),
+		T(a_long_list_of_what_is_given_up_is_taken),
 		T(what_is_not_understood_is_refused),
 	};
 
