@@ -203,6 +203,9 @@ line_problem(const struct net_answer *r, struct err *e)
 	enum err_code code = d == NULL ? ERR_NONE : code_read(doc_get_str(d, "code"));
 	char safe[MESSAGE_MAX];
 
+	/* What the vault has no room for now is no lack of memory here. */
+	if (code == ERR_MEMORY)
+		code = ERR_BUSY;
 	/* That somebody here asked to stop is nothing that a vault can know. */
 	if (code != ERR_NONE && code != ERR_INTERRUPTED) {
 		(void)err_set(e, code, "%s", text_safe(safe, sizeof(safe), detail == NULL ? "" : detail,

@@ -57,7 +57,8 @@ heard(struct line_session *t)
 static int
 again(struct line_session *t, int64_t *wait, struct err *e)
 {
-	if (e->code != ERR_LINE && e->code != ERR_PROXY) {
+	/* A vault that is busy says "later", and is waited for as one that says nothing. */
+	if (e->code != ERR_LINE && e->code != ERR_PROXY && e->code != ERR_BUSY) {
 		heard(t);
 		return 0;
 	}

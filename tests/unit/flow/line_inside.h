@@ -38,6 +38,7 @@ struct inside {
 	/* What is done to it. */
 	unsigned cut_at;		/* the request with this number, from 1; 0: none */
 	enum inside_cut cut;
+	enum err_code cut_code;		/* what a cut request ends with; 0: ERR_LINE */
 	unsigned cut_for;		/* as many requests from there on; they are all CUT_BEFORE but the first */
 	unsigned stop_at;		/* the pack with this number: the machine is asked to stop; 0: none */
 	void (*before_commit)(void *arg);
@@ -298,7 +299,7 @@ line_ask(struct line *l, const struct net_ask *a, struct net_answer *r, struct e
 	if (cut != CUT_BEFORE)
 		rc = inside_route(a, &b, &r->body, e);
 	if (cut != CUT_NONE)
-		rc = err_set(e, ERR_LINE, "vault demo is out of reach");
+		rc = err_set(e, inside.cut_code != ERR_NONE ? inside.cut_code : ERR_LINE, "vault demo is out of reach");
 	pthread_mutex_unlock(&inside.lock);
 	free(whole);
 	if (rc != 0)

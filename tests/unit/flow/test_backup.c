@@ -289,6 +289,21 @@ a_short_break_is_waited_for(void **state)
 }
 
 static void
+a_vault_that_is_busy_is_asked_again(void **state)
+{
+	struct world *w = *state;
+
+	tree(w);
+	w->o.patience = 60;
+	inside.cut_at = 3;
+	inside.cut_for = 2;
+	inside.cut_code = ERR_BUSY;
+	inside.cut = CUT_AFTER;
+	done(w);
+	assert_int_equal(w->r.seq, 1);
+}
+
+static void
 one_that_is_stopped_goes_on(void **state)
 {
 	struct world *w = *state;
@@ -546,6 +561,7 @@ main(void)
 		T(what_another_set_sent_is_not_sent_again),
 		T(a_torn_line_costs_nothing_twice),
 		T(a_torn_increment_goes_on), T(a_short_break_is_waited_for),
+		T(a_vault_that_is_busy_is_asked_again),
 		T(one_that_is_stopped_goes_on),
 		T(more_than_is_allowed_is_not_sent),
 		T(two_at_once_are_refused),
