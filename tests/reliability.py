@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """reliability.py BUILD-DIR [--only ROW]... [--states N] [--faults N] [--flips N|all] [--tears N]
-                          [--runs N] [--kills N]
+                          [--runs N] [--kills N] [--cuts EVERY]
 reliability.py --check
 
 Runs what tests/ has against faults, with the programs of a release build, reads
@@ -107,9 +107,13 @@ ROWS = (
     Row("hostile", "disks and announcements that somebody has meddled with", 500, "",
         "refused or harmless; nothing of another party in the vault, no wrong byte restored",
         "tests/journey/hostile_disk.sh", figure("hostile"), "disks"),
-    Row("line-faults", "backups through a proxy that refuses, cuts, resets, slows, stalls, doubles and changes bytes anywhere", 500,
+    Row("line-faults", "backups through a proxy that hurts bytes, requests and answers: refused, cut, reset, slow, stalled, doubled, "
+        "changed, of a wrong length, 5xx", 500,
         "`--runs 50000`", "each ends done or to be gone on with; what was acknowledged is there, whole, also after a rebuild",
         "tests/journey/line_faults.sh", figure("faulted"), "backups", ("RUNS", "500"), "runs"),
+    Row("line-cuts", "registration, pledge, answer to a receipt, read and backup, cut at single bytes of what either side says", 250,
+        "`--cuts 1`: at each byte", "each goes on; who said that it was done was right; what was acknowledged is there, also after a rebuild",
+        "tests/journey/line_cuts.sh", figure("cuts"), "cuts", ("CUTS", "97"), "cuts"),
     Row("line-kills", "the server killed every 0.1 to 1 s under 16 machines, with prune and gc beside it", 200, "`--kills 10000`",
         "what was acknowledged is there, whole, also after a rebuild", "tests/journey/line_kills.sh", figure("kills"), "kills",
         ("KILLS", "200"), "kills"),
@@ -189,7 +193,7 @@ def main():
     a.add_argument("build", nargs="?")
     a.add_argument("--check", action="store_true")
     a.add_argument("--only", action="append", choices=[r.name for r in ROWS])
-    for option in "states", "faults", "flips", "tears", "runs", "kills":
+    for option in "states", "faults", "flips", "tears", "runs", "kills", "cuts":
         a.add_argument("--" + option)
     choice = a.parse_args()
     if choice.check:

@@ -269,7 +269,7 @@ need_release() {
 	return "$release_built"
 }
 
-long_journeys='line_faults line_kills line_hostile quickstart_runs hostile_disk repair swapped_disks there_and_back resume real_disks many_disks bad_targets'
+long_journeys='line_faults line_kills line_cuts line_hostile quickstart_runs hostile_disk repair swapped_disks there_and_back resume real_disks many_disks bad_targets'
 part_journey() {
 	begun=''
 	need_release || { one failed "journey: release build"; return; }
