@@ -9,9 +9,8 @@
 #include "formats/fmt_listing.h"
 #include "seed/seed_read.h"
 
-/* What the vault says. */
-static void
-state_of_line(const struct snap_place *line, char out[SEED_STATE_MAX])
+void
+seed_state_of_line(const struct snap_place *line, char out[SEED_STATE_MAX])
 {
 	const char *more = (line->flags & LINE_DELETED) != 0 ? ", deleted" : (line->flags & LINE_PROTECTED) != 0 ? ", protected" : "";
 	char n[HUMAN_MAX];
@@ -48,13 +47,13 @@ seed_snapshot_state(const struct seed_read *r, const struct snapshot *snap, char
 
 	err_clear(&own);
 	if (line != NULL && (line->state == LINE_WHOLE || snap->places == 1))
-		state_of_line(line, out);
+		seed_state_of_line(line, out);
 	else if (snapshot_missing(r->s.source, snap, &missing, &own) != 0)
 		(void)snprintf(out, SEED_STATE_MAX, "unknown: its reference list is damaged or not here");
 	else if (missing == 0)
 		(void)snprintf(out, SEED_STATE_MAX, "whole");
 	else if (line != NULL)
-		state_of_line(line, out);
+		seed_state_of_line(line, out);
 	else
 		(void)snprintf(out, SEED_STATE_MAX, "gap: %s chunks are not here", human_count(n, missing));
 }

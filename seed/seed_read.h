@@ -45,6 +45,8 @@ int seed_read_again(const struct args *a, struct seed_read *r, const char *const
 /* The state of a snapshot in words, as lists show it: as the vault says it over the line, else as the places at hand have it. */
 #define SEED_STATE_MAX	128
 void seed_snapshot_state(const struct seed_read *r, const struct snapshot *snap, char out[SEED_STATE_MAX]);
+/* The same of what the vault says alone, in ${line}. */
+void seed_state_of_line(const struct snap_place *line, char out[SEED_STATE_MAX]);
 
 /**
  * seed_read_path(r, given, e):

@@ -1,3 +1,4 @@
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,18 +6,36 @@
 #include "common/base/err.h"
 #include "common/base/human.h"
 #include "common/base/out.h"
+#include "common/crypto/sign.h"
 #include "common/flow/image_state.h"
+#include "common/flow/line_note.h"
+#include "common/flow/line_read.h"
+#include "common/flow/line_usual.h"
 #include "common/flow/lost_files.h"
 #include "common/flow/state.h"
+#include "formats/fmt_line_machine.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_read.h"
 #include "seed/seed_state.h"
 
-/* What the machine knows itself: its images, what it gave up, what a set's last snapshot at the vault is. */
+/* What the vault says of a snapshot. */
+struct vault_row {
+	uint8_t id[ID_LEN];
+	uint64_t seq;
+	struct snap_place place;
+};
+
+/* What the machine knows itself: its images, what it gave up, what a set's last snapshot at the vault is; and what the vault says. */
 struct known {
 	struct state *s;
 	struct image_state **images;
 	size_t n;
+	struct snapshot_list list;
+	struct vault_row *rows;
+	size_t nrows;
+	bool asked;			/* the vault answered; else: */
+	struct err why;			/* it has an address, and did not (ERR_NONE: it has none) */
+	int64_t when;			/* of the answer by the vault's clock, or of the last contact, seconds; 0: never */
 };
 
 /* "partial (1 file lost)", or "whole". */
@@ -92,6 +111,118 @@ state_of(struct known *k, const struct snapshot *snap, char out[SEED_STATE_MAX],
 	return 0;
 }
 
+/* --- the vault --- */
+
+static int
+row_take(void *arg, const struct line_snapshot *line, struct err *e)
+{
+	struct known *k = arg;
+	struct envelope env;
+	struct vault_row *more, *row;
+	uint64_t lost;
+
+	/* An envelope that this machine did not sign is shown by --from line alone, which proves it. */
+	if (statement_open(&envelope_schema, &env, line->envelope.p, line->envelope.len, k->s->machine_pub, NULL) != 0)
+		return 0;
+	if (lost_files_count(k->s, line->seq, &lost, e) != 0)
+		return -1;
+	if ((more = realloc(k->rows, (k->nrows + 1) * sizeof(*more))) == NULL)
+		return err_errno(e, "snapshots");
+	k->rows = more;
+	row = &k->rows[k->nrows++];
+	memset(row, 0, sizeof(*row));
+	memcpy(row->id, env.snapshot_id, ID_LEN);
+	row->seq = line->seq;
+	row->place.state = line->state;
+	row->place.flags = line->flags;
+	row->place.missing = line->missing;
+	row->place.given_up = line->given_up;
+	row->place.files_lost = lost;
+	memcpy(row->place.image, line->image, sizeof(row->place.image));
+	return 0;
+}
+
+/* When the vault was last heard of, where the key that knows is at hand. */
+static int64_t
+last_contact(struct state *s)
+{
+	struct domain_keys *keys = state_keeps_key(s) ? state_keys(s, NULL) : NULL;
+	struct line_note note;
+	int64_t when = 0;
+
+	if (keys != NULL && line_note_load(s, keys, &note, NULL) == 0)
+		when = note.last_contact;
+	domain_keys_free(keys);
+	return when;
+}
+
+/* Ask once: where nobody answers, what is known here is shown. */
+static int
+vault_ask(struct known *k, struct err *e)
+{
+	struct line_usual *u = NULL;
+	uint8_t *bytes = NULL;
+	struct contact c;
+	int rc = -1;
+
+	err_clear(&k->why);
+	if (line_usual_is_there(k->s) && (u = line_usual_open(k->s, &k->why)) != NULL &&
+	    line_call(line_usual_line(u), "GET", "contact", 1, NULL, NULL, &contact_schema, &c, &bytes, &k->why) == 0) {
+		k->when = c.time / 1000000000;
+		rc = line_snapshots(line_usual_line(u), k->s->trust.vault_id, k->s->id.machine_id, NULL, row_take, k, &k->why);
+	}
+	free(bytes);
+	line_usual_close(u);
+	k->asked = rc == 0;
+	if (!k->asked)
+		k->when = last_contact(k->s);
+	return k->why.code == ERR_INTERRUPTED || k->why.code == ERR_MEMORY ? err_set(e, k->why.code, "%s", k->why.msg) : 0;
+}
+
+static const struct vault_row *
+row_of(const struct known *k, const struct snapshot *snap)
+{
+	for (size_t i = 0; i < k->nrows; i++)
+		if (k->rows[i].seq == snap->env.seq && memcmp(k->rows[i].id, snap->env.snapshot_id, ID_LEN) == 0)
+			return &k->rows[i];
+	return NULL;
+}
+
+/* What the vault says, where it says something; else what is known here. */
+static int
+state_find(struct known *k, const struct snapshot *snap, char out[SEED_STATE_MAX], struct err *e)
+{
+	const struct vault_row *row = row_of(k, snap);
+
+	if (row == NULL) {
+		int rc = state_of(k, snap, out, e);
+
+		/* It was there, and retention or a person took it away. */
+		if (rc == 0 && k->asked && (strncmp(out, "whole", 5) == 0 || strncmp(out, "partial", 7) == 0))
+			(void)snprintf(out, SEED_STATE_MAX, "not at the vault any more");
+		return rc;
+	}
+	seed_state_of_line(&row->place, out);
+	return 0;
+}
+
+static void
+as_of_print(const struct known *k)
+{
+	char date[HUMAN_MAX];
+
+	if (k->list.n == 0)
+		return;
+	if (k->asked)
+		out_text("as vault %s says, %s\n", k->s->trust.vault_name, human_date(date, k->when));
+	else if (k->why.code == ERR_NONE)
+		out_text("as this machine knows: its vault has no address\n");
+	else if (k->when != 0)
+		out_text("as this machine knows, which heard of the vault last %s: %s\n", human_date(date, k->when), k->why.msg);
+	else
+		out_text("as this machine knows: %s\n", k->why.msg);
+}
+
 static void
 snapshot_print(const struct snapshot *snap, const char *state)
 {
@@ -122,11 +253,18 @@ head_print(const struct snapshot_list *l)
 }
 
 static void
-summary_emit(const struct snapshot_list *l)
+summary_emit(const struct snapshot_list *l, const struct known *k)
 {
 	struct out *o = out_object("summary");
 
 	out_u64(o, "snapshots", l->n);
+	if (k != NULL) {
+		out_str(o, "from", k->asked ? "vault" : "state");
+		if (k->when != 0)
+			out_i64(o, "as_of", k->when);
+		if (!k->asked && k->why.code != ERR_NONE)
+			out_str(o, "why", k->why.msg);
+	}
 	out_emit(o);
 }
 
@@ -142,7 +280,7 @@ by_source(const struct args *a, struct seed_read *r, struct err *e)
 		seed_snapshot_state(r, &r->s.list.snap[i], state);
 		snapshot_print(&r->s.list.snap[i], state);
 	}
-	summary_emit(&r->s.list);
+	summary_emit(&r->s.list, NULL);
 	seed_read_close(r);
 	return 0;
 }
@@ -150,25 +288,25 @@ by_source(const struct args *a, struct seed_read *r, struct err *e)
 static int
 by_state(const struct args *a, struct err *e)
 {
-	struct snapshot_list list = { 0 };
 	struct known k = { .s = seed_state_open(a, e) };
 	char state[SEED_STATE_MAX];
 	int rc;
 
 	if (k.s == NULL)
 		return -1;
-	rc = snapshot_list_state(&list, k.s, e);
-	if (rc == 0)
-		rc = seed_images_load(k.s, &k.images, &k.n, e);
-	if (rc == 0)
-		head_print(&list);
-	for (size_t i = 0; i < list.n && rc == 0; i++)
-		if ((rc = state_of(&k, &list.snap[i], state, e)) == 0)
-			snapshot_print(&list.snap[i], state);
-	if (rc == 0)
-		summary_emit(&list);
+	if ((rc = snapshot_list_state(&k.list, k.s, e)) == 0 && (rc = seed_images_load(k.s, &k.images, &k.n, e)) == 0 &&
+	    (rc = vault_ask(&k, e)) == 0)
+		head_print(&k.list);
+	for (size_t i = 0; i < k.list.n && rc == 0; i++)
+		if ((rc = state_find(&k, &k.list.snap[i], state, e)) == 0)
+			snapshot_print(&k.list.snap[i], state);
+	if (rc == 0) {
+		as_of_print(&k);
+		summary_emit(&k.list, &k);
+	}
+	free(k.rows);
 	seed_images_free(k.images, k.n);
-	snapshot_list_release(&list);
+	snapshot_list_release(&k.list);
 	state_free(k.s);
 	return rc;
 }

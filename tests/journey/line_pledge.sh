@@ -42,6 +42,7 @@ grep -q "^NOT YET PROTECTED OFF SITE: image $first is in the parcel" out || fail
 grep -q "pledge: until" out || fail "status does not say how long the pledge holds" out
 samara-seed snapshots >out 2>&1 || fail snapshots out
 grep -q "pending on $first" out || fail "the machine does not call it pending" out
+grep -q "^as vault dc says, " out || fail "snapshots does not say who says so" out
 
 # It waits as long as it is told to.
 samara-import pledge vault "$first" --extend 30d --reason snow >out 2>&1 || fail extend out
@@ -50,6 +51,8 @@ grep -q "1 disk to come, promised now until" out || fail "the lease is not longe
 # Lost, and found again: the vault hears both at once.
 samara-seed lost "$first" >out 2>&1 || fail lost out
 vault_says gap || fail "a lost image promises still" out
+samara-seed snapshots >out 2>&1 || fail snapshots out
+grep -q "gap: the vault lacks .* chunks" out || fail "the machine does not say what the vault says" out
 samara-seed lost "$first" --found >out 2>&1 || fail found out
 vault_says "pending on $first" || fail "a found image promises nothing" out
 
@@ -112,6 +115,10 @@ samara-import ingest vault disk4 >out 2>&1 || fail "ingest the top-up" out
 # A rebuilt catalog says the same.
 kill $server
 wait $server 2>/dev/null || true
+samara-seed snapshots >out 2>&1 || fail "snapshots without the vault" out
+grep -q '^as this machine knows, which heard of the vault last .*: ' out || fail "snapshots does not say that it is not the vault who says so" out
+samara-seed snapshots --json >out 2>&1 || fail "snapshots without the vault" out
+tail -n 1 out | grep -q '"from": *"state"' || fail "snapshots --json" out
 samara-import list vault snapshots >before 2>/dev/null
 samara-import rebuild vault >log 2>&1 || fail rebuild log
 samara-import list vault snapshots >after 2>/dev/null
