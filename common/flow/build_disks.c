@@ -245,6 +245,13 @@ build_disks_open(struct build *b, struct err *e)
 	for (size_t i = 0; i < b->o->ndisks; i++)
 		if (build_disk_open(b, b->o->disks[i], e) == NULL)
 			return -1;
+	if (b->im == NULL)
+		return 0;
+	if (b->o->ndisks == 0)
+		build_where_open(b);
+	pthread_mutex_lock(&b->disks.lock);
+	build_where_keep_locked(b);
+	pthread_mutex_unlock(&b->disks.lock);
 	return 0;
 }
 
@@ -330,6 +337,7 @@ begin_locked(struct build *b, struct build_disk *bd, uint32_t replaces, struct e
 		bd->imagefd = disk_begin(&bd->target, b->s, b->im->name, label.p, label.len, e);
 		rc = bd->imagefd == -1 ? -1 : 0;
 		disk_number(bd, number);
+		build_where_keep_locked(b);
 	}
 	buf_release(&label);
 	image_state_free(im);

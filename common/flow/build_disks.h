@@ -58,7 +58,8 @@ struct build_disks {
 /**
  * build_disks_open(b, e):
  * Open every DISK that was given and see which of the image's it is: one that
- * was begun is found by its label, another is fresh.  ERR_TARGET,
+ * was begun is found by its label, another is fresh.  Where none was given and
+ * the image was begun, those that lie where they last were.  ERR_TARGET,
  * ERR_WRONG_DISK (a label that is not this image's; a disk that was given up),
  * ERR_USAGE (given twice), ERR_PERMISSION.
  */
@@ -104,6 +105,10 @@ int build_disk_needed(struct build *b, struct err *e, const char *fmt, ...) __at
 
 /* Open what a person calls a disk, and add it to those at hand; NULL with ${e}. */
 struct build_disk *build_disk_open(struct build *b, const char *path, struct err *e);
+/* Remember where the disks at hand that carry something of the image are (under the lock); none of it is needed. */
+void build_where_keep_locked(struct build *b);
+/* Open those that are where they were: what is not there any more, or another disk, is left alone. */
+void build_where_open(struct build *b);
 /* A pack of that length is on it. */
 void build_disk_carries(struct build_disk *bd, uint32_t file_len, uint32_t table_len);
 /* Let go of everything on it, and unmount it where we mounted it. */

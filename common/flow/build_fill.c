@@ -390,5 +390,6 @@ build_disks_writers(struct build *b, struct pack_sink_options *o, struct err *e)
 		return -1;
 	if (o->ndisks > 0)
 		return build_reload(b, e);
-	return build_disk_needed(b, e, "every disk at hand is full, and image %s needs another", b->im->begin.short_name);
+	return build_disk_needed(b, e, b->disks.n == 0 ? "no disk of image %s is where it was, and it needs one" :
+	    "every disk at hand is full, and image %s needs another", b->im->begin.short_name);
 }

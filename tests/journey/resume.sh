@@ -109,6 +109,15 @@ END
 	[ "$rc" = 130 ] || fail "SIG$signal: exit $rc" first.log
 	next=$(sed -n 's/^ *go on with: //p' first.log)
 	[ "$next" = "samara-seed build --resume --to disk" ] || fail "SIG$signal: the command that goes on" first.log
+	if [ $signal = TERM ]; then
+		# It knows where its disk was; elsewhere it has to be told.
+		next="samara-seed build --resume"
+		mv disk elsewhere
+		rc=0
+		SAMARA_PASSPHRASE_FILE=pass $next >second.out 2>second.log || rc=$?
+		[ "$rc" = 13 ] && grep -q 'is where it was' second.log || fail "a disk that is not there: $rc" second.out second.log
+		mv elsewhere disk
+	fi
 	SAMARA_PASSPHRASE_FILE=pass $next --json >second.out 2>second.log || fail "SIG$signal: $next" second.out second.log
 	again=$(number second.out read_bytes)
 	all=$(find src -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')
