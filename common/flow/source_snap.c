@@ -17,8 +17,10 @@
 #include "common/flow/source_note.h"
 
 #define BTRFS_MAGIC	0x9123683eL
+#define XFS_MAGIC	0x58465342L
 #define SUBVOLUME_TOP	256		/* inode number of a subvolume's top directory */
 #define MOUNTS_MAX	(16u << 20)
+#define MOUNT_PLAIN	"ro,nodev,nosuid,noexec"
 #define LVM_SHARE	"10%ORIGIN"	/* room for what changes meanwhile, where the volume is not thin */
 
 /* ${dir}${between}${name}${end} into ${out} of PATH_MAX bytes. */
@@ -164,15 +166,27 @@ lvm_name(const struct source_snap *s, char out[PATH_MAX])
 	return snprintf(out, PATH_MAX, "%.*s/samara-%s", (int)n, s->device, s->name) < PATH_MAX ? 0 : -1;
 }
 
+/* A snapshot of xfs has the name of what is mounted already, and a log that cannot be written to. */
+static const char *
+lvm_mount_options(const struct source_snap *s)
+{
+	struct statfs fs;
+	int fd = dir_open(AT_FDCWD, s->top, NULL), xfs;
+
+	if (fd == -1)
+		return MOUNT_PLAIN;
+	xfs = io->fstatfs(fd, &fs) == 0 && (uint32_t)fs.f_type == (uint32_t)XFS_MAGIC;
+	(void)io->close(fd);
+	return xfs ? MOUNT_PLAIN ",nouuid,norecovery" : MOUNT_PLAIN;
+}
+
 static int
 lvm_take(const struct source_snap *s, struct err *e)
 {
 	char volume[PATH_MAX], device[PATH_MAX + 8], name[SNAP_NAME_MAX + 8];
 	const char *const argv[] = { "lvcreate", "--snapshot", "--extents", LVM_SHARE, "--permission", "r", "--name", name,
 	    s->device, NULL };
-	const char *const mount[] = { "mount", "-o", "ro,nodev,nosuid,noexec", device, s->real, NULL };
-	const char *const again[] = { "mount", "-o", "ro,nodev,nosuid,noexec,nouuid,norecovery", device, s->real, NULL };
-	struct err second;
+	const char *const mount[] = { "mount", "-o", lvm_mount_options(s), device, s->real, NULL };
 
 	(void)lvm_name(s, volume);
 	(void)snprintf(name, sizeof(name), "samara-%s", s->name);
@@ -181,11 +195,7 @@ lvm_take(const struct source_snap *s, struct err *e)
 		return err_during(e, "take a snapshot of the volume %s", s->device);
 	if (dir_make(AT_FDCWD, s->real, 0700, e) != 0)
 		return -1;
-	if (child_must(mount, s->env, NULL, 0, e) == 0)
-		return 0;
-	/* xfs does not mount a second file system of one name unless it is told to. */
-	err_clear(&second);
-	return child_must(again, s->env, NULL, 0, &second) == 0 ? 0 : err_during(e, "mount the snapshot of %s", s->device);
+	return child_must(mount, s->env, NULL, 0, e) == 0 ? 0 : err_during(e, "mount the snapshot of %s", s->device);
 }
 
 static int
