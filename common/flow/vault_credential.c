@@ -87,6 +87,12 @@ vault_credential(struct vault *v, const struct credential_order *o, struct crede
 	memset(c, 0, sizeof(*c));
 	if (vault_begin(v, e) != 0)
 		return -1;
+	if (v->clock_jumped) {
+		if (vault_commit(v, e) != 0)
+			return -1;
+		(void)err_set(e, ERR_RULE, "the clock of this computer jumped; a credential would be good for too long, or not at all");
+		return err_next(e, "Set it right, then samara-import clock %s --confirm.", v->path);
+	}
 	if (order_check(v, o, c, e) != 0)
 		goto rollback;
 	credential_fill(v, o, c);

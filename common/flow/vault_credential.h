@@ -21,7 +21,8 @@ struct credential_order {
  * it in ${c}, signed; older unused ones for the same name, or all where there
  * is no name, are superseded.  Return 0, or -1 with ${e}: ERR_VAULT_NAME;
  * ERR_NOT_FOUND where it is for an existing machine and there is none of that
- * name; ERR_RULE where a new machine asks for a name in use.
+ * name; ERR_RULE where a new machine asks for a name in use, or where the clock jumped
+ * and nobody said that it is right.
  */
 int vault_credential(struct vault *v, const struct credential_order *o, struct credential *c, struct err *e);
 

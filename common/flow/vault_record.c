@@ -131,10 +131,20 @@ vault_rollback(struct vault *v)
 	catalog_rollback(v->catalog);
 }
 
+/*
+ * While the clock stands back where it jumped to, what comes bears the latest time that was seen: a snapshot that
+ * were of 1970 would be the first that a rule lets go.
+ */
+static int64_t
+record_time(const struct vault *v, enum record_type type)
+{
+	return type != REC_CLOCK && v->clock_jumped && v->now < v->late ? v->late : v->now;
+}
+
 int
 vault_record_bytes(struct vault *v, enum record_type type, const void *body, size_t len, struct err *e)
 {
-	struct record r = { .number = v->number + 1, .type = (uint16_t)type, .time = v->now, .slow_clock = v->slow };
+	struct record r = { .number = v->number + 1, .type = (uint16_t)type, .time = record_time(v, type), .slow_clock = v->slow };
 	char name[VAULT_NAME_MAX];
 	struct buf b;
 	int rc;

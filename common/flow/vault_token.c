@@ -133,8 +133,8 @@ grant_make(struct vault *v, const struct token_request *q, const uint8_t *bytes,
 	memcpy(g->machine_id, m.id, ID_LEN);
 	(void)snprintf(g->machine_name, sizeof(g->machine_name), "%s", m.name);
 	g->purpose = q->purpose;
-	g->until = q->purpose == PURPOSE_NEW ? 0 :
-	    vault_late_seconds(v) + (q->purpose == PURPOSE_REPLACE ? TOKEN_LOOKING : TOKEN_READING);
+	/* The late clock, not a wall that jumped: it would be good for all the years of the jump when that is set right. */
+	g->until = q->purpose == PURPOSE_NEW ? 0 : v->late / 1000000000 + (q->purpose == PURPOSE_REPLACE ? TOKEN_LOOKING : TOKEN_READING);
 	memcpy(t.machine_id, m.id, ID_LEN);
 	memcpy(t.machine_pub, q->machine_pub, SIGN_PUB_LEN);
 	hash_once(g->token, TOKEN_LEN, t.hash);
