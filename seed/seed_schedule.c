@@ -358,7 +358,7 @@ seed_schedule_run(struct args *a, struct err *e)
 		{ "set", 0, OPT_STR, &g.set, "NAME", "the set; \"files\" if not given" },
 		{ NULL }
 	};
-	int64_t ran, due;
+	int64_t ran;
 	int rc;
 
 	if ((rc = args_parse(a, opts, e)) != 0)
@@ -369,8 +369,7 @@ seed_schedule_run(struct args *a, struct err *e)
 		(void)err_set(e, ERR_NOT_FOUND, "the set %s has no schedule", set_of(&g));
 		rc = err_next(e, "Make one: samara-seed schedule install");
 	}
-	due = rc == 0 ? schedule_last(&g.schedule, io_now()) : 0;
-	if (rc == 0 && (rc = schedule_ran(g.s, set_of(&g), &ran, e)) == 0 && due > ran) {
+	if (rc == 0 && (rc = schedule_ran(g.s, set_of(&g), &ran, e)) == 0 && schedule_due(&g.schedule, ran, io_now()) != 0) {
 		if (a->dry_run)
 			out_text("a run is due\n");
 		else if (unit_find(&g, e) != 0 || schedule_ran_set(g.s, set_of(&g), io_now(), e) != 0)

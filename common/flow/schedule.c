@@ -235,9 +235,17 @@ schedule_last(const struct schedule *s, int64_t now)
 			int64_t t = local_at(now, day, s->times[i]);
 
 			if (t <= now && day_is_one(s, t))
-				return t >= s->made ? t : 0;
+				return t >= s->made || s->made > now ? t : 0;
 		}
 	return 0;
+}
+
+int64_t
+schedule_due(const struct schedule *s, int64_t ran, int64_t now)
+{
+	int64_t t = schedule_last(s, now);
+
+	return t > ran || ran > now ? t : 0;
 }
 
 int64_t

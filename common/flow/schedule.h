@@ -46,6 +46,11 @@ int schedule_drop(struct state *st, const char *set, struct err *e);
 
 /* The last time at or before ${now} when it was due, seconds; 0: none since it was made. */
 int64_t schedule_last(const struct schedule *s, int64_t now);
+/*
+ * Whether a run is due that began last at ${ran} (0: none did): since when, or 0.  What is later than ${now} was noted
+ * while the clock was ahead, and says nothing.
+ */
+int64_t schedule_due(const struct schedule *s, int64_t ran, int64_t now);
 /* The next one after ${now}. */
 int64_t schedule_next(const struct schedule *s, int64_t now);
 

@@ -97,6 +97,26 @@ what_is_due_is_the_newest_time_that_is_over(void **state)
 	assert_int_equal(schedule_next(&s, monday + 13 * HOUR), monday + DAY + HOUR);
 }
 
+/* What was noted while the clock was ten years ahead keeps nothing back when it is set right. */
+static void
+a_clock_that_was_ahead_holds_up_no_run(void **state)
+{
+	const int64_t now = monday + 5 * HOUR, ahead = now + 3650 * DAY;
+
+	(void)state;
+	schedule_new("01:00 13:00", 0x7f, monday);
+	assert_int_equal(schedule_due(&s, 0, now), monday + HOUR);
+	assert_int_equal(schedule_due(&s, monday, now), monday + HOUR);
+	assert_int_equal(schedule_due(&s, monday + HOUR, now), 0);
+	assert_int_equal(schedule_due(&s, ahead, now), monday + HOUR);
+	/* It was made then, too. */
+	schedule_new("01:00 13:00", 0x7f, ahead);
+	assert_int_equal(schedule_due(&s, 0, now), monday + HOUR);
+	/* A run is noted as of now, and nothing is due again before its time. */
+	assert_int_equal(schedule_due(&s, now, now + HOUR), 0);
+	assert_int_equal(schedule_due(&s, now, monday + 13 * HOUR), monday + 13 * HOUR);
+}
+
 static void
 days_on_which_nothing_is_due_are_passed_over(void **state)
 {
@@ -223,6 +243,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(times_are_kept_in_order_and_a_fourth_is_refused),
 		cmocka_unit_test(what_is_due_is_the_newest_time_that_is_over),
+		cmocka_unit_test(a_clock_that_was_ahead_holds_up_no_run),
 		cmocka_unit_test(days_on_which_nothing_is_due_are_passed_over),
 		cmocka_unit_test(an_hour_that_the_clock_leaves_out_or_has_twice_is_due_once),
 		cmocka_unit_test(what_is_written_is_read_again),
