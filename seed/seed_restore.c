@@ -15,6 +15,7 @@
 #include "formats/fmt_line_read.h"
 #include "seed/seed_commands.h"
 #include "seed/seed_restoring.h"
+#include "seed/seed_standing.h"
 #include "seed/seed_state.h"
 
 static void
@@ -317,7 +318,8 @@ job_begin(struct restoring *g, const struct args *a)
 	if (g->read.kit != NULL || g->o.dry_run)
 		return;
 	err_clear(&own);
-	(void)snprintf(what, sizeof(what), "snapshot %s into %s", snapshot_short(id, g->read.snap->env.snapshot_id), g->o.to);
+	(void)snprintf(what, sizeof(what), "snapshot %s into %s%s", snapshot_short(id, g->read.snap->env.snapshot_id), g->o.to,
+	    g->stopped ? ", though restores are stopped: the subscription was ended" : "");
 	if ((s = seed_state_open(a, &own)) == NULL || (g->job = job_start(s, "restore", what, &own)) == NULL)
 		say_warn("this restore is not kept among the jobs: %s", own.msg);
 	state_free(s);
@@ -381,6 +383,7 @@ seed_restore(struct args *a, struct err *e)
 		{ "overwrite", 0, OPT_STR, &g.overwrite, "WHEN", "never, if-different or always; needed where DIR is not empty" },
 		{ "owners-by-name", 0, OPT_FLAG, &g.by_name, NULL, "owners by their names where they are known here" },
 		{ "no-more-disks", 0, OPT_FLAG, &g.no_more_disks, NULL, "ask for no disk: bring back what those given have" },
+		{ "even-if-stopped", 0, OPT_FLAG, &g.even, NULL, SEED_EVEN_IF_STOPPED },
 		{ "jobs", 0, OPT_NUMBER, &g.jobs, "N", "threads; one a processor if not given" },
 		{ 0 },
 	};
@@ -407,7 +410,10 @@ seed_restore(struct args *a, struct err *e)
 		return e->code != ERR_NO_SNAPSHOT ? -1 :
 		    err_next(e, "see samara-seed snapshots; it stands on the last disk of its image: begin with that one");
 	}
-	rc = restore_opened(&g, a, e);
+	if ((rc = seed_standing(a, &g.read, g.even, NULL, e)) >= 0) {
+		g.stopped = rc == 1;
+		rc = restore_opened(&g, a, e);
+	}
 	for (size_t i = 0; g.only != NULL && i < g.o.nonly; i++)
 		free(g.only[i]);
 	free(g.only);

@@ -12,6 +12,7 @@ struct restoring {
 	struct seed_read read;
 	struct restore_options o;
 	const char *overwrite;
+	int even, stopped;		/* --even-if-stopped, and it was needed */
 	int in_place, by_name;
 	uint64_t jobs;
 	char *root;

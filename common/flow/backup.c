@@ -17,6 +17,7 @@
 #include "common/flow/line_note.h"
 #include "common/flow/line_pledge.h"
 #include "common/flow/line_refill.h"
+#include "common/flow/standing.h"
 #include "common/flow/policy.h"
 #include "common/net/throttle.h"
 #include "common/pack/id_sorter.h"
@@ -180,7 +181,8 @@ line_hear(struct backup *k, struct err *e)
 	struct err mine;
 
 	err_clear(&mine);
-	if (line_contact(k->l, k->b->s, k->b->k, &told, &mine) == 0 &&
+	k->heard = standing_hear(k->l, k->b->s, &mine) == 0;
+	if (k->heard && line_contact(k->l, k->b->s, k->b->k, &told, &mine) == 0 &&
 	    line_mend(k->l, k->b->s, k->b->k, k->b->job, &refilled, &mine) >= 0)
 		return 0;
 	if (mine.code == ERR_INTERRUPTED || mine.code == ERR_MEMORY) {
@@ -193,10 +195,23 @@ line_hear(struct backup *k, struct err *e)
 	return 0;
 }
 
+/* By subscription and connection: a contact just now is one, whatever was noted. */
+static int
+backup_may(const struct backup *k, struct err *e)
+{
+	struct standing st;
+
+	if (standing_load(k->b->s, k->b->k, &st, e) != 0)
+		return -1;
+	if (k->heard)
+		st.connectivity = CONNECTED;
+	return standing_allows(&st, DEED_BACKUP_VAULT, e);
+}
+
 static int
 backup_steps(struct backup *k, struct err *e)
 {
-	if (backup_source_keep(k, e) != 0 || line_begin(k, e) != 0 || line_hear(k, e) != 0 || backup_rule(k, e) != 0 || backup_open(k, e) != 0)
+	if (backup_source_keep(k, e) != 0 || line_begin(k, e) != 0 || line_hear(k, e) != 0 || backup_may(k, e) != 0 || backup_rule(k, e) != 0 || backup_open(k, e) != 0)
 		return -1;
 	k->session = true;
 	if (backup_head_check(k, e) != 0 || backup_rule_pledged(k, e) != 0 || asker_open(k, e) != 0 || backup_earlier(k, e) != 0 ||

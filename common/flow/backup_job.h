@@ -28,6 +28,7 @@ struct backup {
 	struct line *l;
 	struct line_session t;
 	bool session;			/* it was opened */
+	bool heard;			/* the vault answered at the beginning */
 	atomic_uint_fast64_t sent_bytes, sent_packs;	/* acknowledged, in this run */
 	atomic_uint busy;		/* packs on their way */
 	atomic_int_fast64_t busy_since, busy_ns;	/* how long there was at least one */

@@ -19,6 +19,7 @@
 #include "common/flow/retain.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
+#include "formats/fmt_line_machine.h"
 #include "formats/fmt_retain.h"
 #include "formats/fmt_snapshot.h"
 
@@ -282,7 +283,8 @@ machine_end(void *arg, const void *row, struct err *e)
 	int rc = 0;
 
 	/* All that a machine had goes with it; where that was not written down yet it is now. */
-	if (m->state == MACHINE_DELETED && !g->c->o->dry_run && retain_machine(g->c->v, m->id, "its machine was deleted", &n, e) != 0)
+	if ((m->state == MACHINE_DELETED || m->subscription == SUBSCRIPTION_DEPROVISIONED) && !g->c->o->dry_run &&
+	    retain_machine(g->c->v, m->id, m->state == MACHINE_DELETED ? "its machine was deleted" : "its subscription was ended", &n, e) != 0)
 		return -1;
 	if (kin_read(g, m->id, e) != 0 || (g->store = container_vault(g->c->v->path, m->id, e)) == NULL)
 		return -1;

@@ -98,7 +98,8 @@ machine_decide(struct vault *v, const char *text, const struct machine_order *o,
 	if (vault_commit(v, e) != 0)
 		return -1;
 	/* Its snapshots go with it; where this is cut off a collection writes it down. */
-	if (o->fate == MFATE_DELETED && !o->dry_run && retain_machine(v, m->id, o->why == NULL ? "" : o->why, &deleted, e) != 0)
+	if ((o->fate == MFATE_DELETED || (o->fate == MFATE_SUBSCRIPTION && o->value == SUBSCRIPTION_DEPROVISIONED)) && !o->dry_run &&
+	    retain_machine(v, m->id, o->why == NULL ? "" : o->why, &deleted, e) != 0)
 		return -1;
 	return rc;
 }

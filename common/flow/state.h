@@ -24,6 +24,7 @@
  *   givenup/NNNNNNNN          what this machine said it cannot make again (state_refs.h)
  *   givenup/NNNNNNNN.files    snapshots and files that were lost with it; givenup/told: lists that the vault has
  *   images/rm4k/…             journal of a build, label-N, manifest, custody/, told (image_told.h)
+ *   subscription              as the vault said last (standing.h)
  *   views/NAME.{json,lock}    snapshots of a source that a build uses (source_view.h)
  *   jobs/NNNNNNNN.json        jobs; runs/: temporary, cache/: may be deleted
  */
