@@ -163,6 +163,19 @@ const struct fmt_schema rec_damage_schema = {
 	sizeof(struct rec_damage), 0, FMT_FIELDS(rec_damage_fields), NULL
 };
 
+static const struct fmt_field rec_loss_fields[] = {
+	FMT_BYTES(rec_loss, machine_id),
+	FMT_BYTES(rec_loss, image_id),
+	FMT_U32(rec_loss, disk, 1, DISKS_MAX),
+	FMT_BYTES(rec_loss, pack_id),
+	FMT_STR(rec_loss, why, 0),
+	FMT_LIST(rec_loss, chunk_ids, DIGEST_LEN, 1, PACK_FRAMES_MAX),
+};
+const struct fmt_schema rec_loss_schema = {
+	"record of a loss", "SAMRLSS\n", 1, NULL,
+	sizeof(struct rec_loss), 0, FMT_FIELDS(rec_loss_fields), NULL
+};
+
 static const struct fmt_field rec_note_fields[] = {
 	FMT_BYTES(rec_note, machine_id),
 	FMT_STR(rec_note, text, 0),

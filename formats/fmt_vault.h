@@ -112,6 +112,7 @@ enum record_type {
 	REC_EXPORTED = 40,		/* body: rec_note */
 	REC_PASSED_OVER = 42,		/* body: envelope, encoded: its number is taken, its list has not come */
 	REC_FILES_LOST = 44,		/* body: how many files a machine lost with what it gave up (fmt_pledge.h), encoded */
+	REC_LOSS = 45,			/* body: rec_loss */
 	REC_FORK = 43,			/* body: envelope, encoded: another has its number, or it follows another */
 	REC_TAKEOVER = 41,		/* body: rec_takeover (fmt_line_machine.h) */
 	REC_TYPE_MAX = 63		/* a reader keeps types it does not know and says so */
@@ -154,11 +155,22 @@ extern const struct fmt_schema rec_disk_schema;
 struct rec_damage {
 	uint8_t machine_id[ID_LEN];	/* copy 0: whose disk; else zeros */
 	uint8_t pack_id[DIGEST_LEN];
-	uint32_t copy;			/* the n of ID.n; 0: a pack on a disk, these chunks could not be taken from it */
+	uint32_t copy;			/* the n of ID.n; 0: a pack on a disk (as rec_loss, which names it, took the place of) */
 	char why[TEXT_MAX_LEN + 1];
 	struct fmt_view chunk_ids;	/* DIGEST_LEN each: whose copy there is bad; empty: all of the pack */
 };
 extern const struct fmt_schema rec_damage_schema;
+
+/* Chunks that could not be taken from a disk. */
+struct rec_loss {
+	uint8_t machine_id[ID_LEN];	/* whose disk */
+	uint8_t image_id[ID_LEN];
+	uint32_t disk;
+	uint8_t pack_id[DIGEST_LEN];	/* on it */
+	char why[TEXT_MAX_LEN + 1];
+	struct fmt_view chunk_ids;	/* DIGEST_LEN each */
+};
+extern const struct fmt_schema rec_loss_schema;
 
 struct rec_note {
 	uint8_t machine_id[ID_LEN];	/* zeros: none */

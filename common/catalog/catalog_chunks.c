@@ -273,6 +273,7 @@ rows_between(const struct looking *l, int64_t rows)
 	return (uint64_t)((double)rows * (double)(to - from) / 18446744073709551616.0);
 }
 
+#define FORGET_BATCH	16384u	/* rows that are dropped at a time */
 #define ALONG	8u	/* rows that are read over as fast as one is found */
 
 static int
@@ -496,24 +497,87 @@ chunks_count(struct catalog *c, uint64_t *n, struct err *e)
 	return rc;
 }
 
-int
-unstored_find(struct catalog *c, const uint8_t machine[ID_LEN], int64_t since, const uint8_t *ids, size_t n, uint8_t *found,
-    struct err *e)
+/* Of one id. */
+struct losing {
+	const uint8_t *images;
+	size_t n;
+	uint64_t lost;
+};
+
+static int
+lost_from(void *arg, const void *row, struct err *e)
 {
-	struct cat_unstored row;
+	static const uint8_t any[ID_LEN];
+	const struct cat_unstored *u = row;
+	struct losing *l = arg;
 
-	memset(found, 0, n);
-	memcpy(row.machine_id, machine, ID_LEN);
-	for (size_t i = 0; i < n; i++) {
-		int rc;
+	(void)e;
+	for (size_t i = 0; i < l->n; i++)
+		if (memcmp(u->image_id, any, ID_LEN) == 0 || memcmp(u->image_id, l->images + i * ID_LEN, ID_LEN) == 0)
+			l->lost |= UINT64_C(1) << i;
+	return 0;
+}
 
-		memcpy(row.id, ids + i * DIGEST_LEN, DIGEST_LEN);
-		if ((rc = catalog_get(c, &cat_unstored, &row, e)) < 0)
+int
+unstored_find(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t *images, size_t nimages, const uint8_t *ids,
+    size_t n, uint64_t *lost, struct err *e)
+{
+	struct losing l = { images, nimages, 0 };
+	struct cat_unstored like;
+
+	memset(lost, 0, n * sizeof(*lost));
+	memcpy(like.machine_id, machine, ID_LEN);
+	for (size_t i = 0; i < n && nimages > 0; i++) {
+		l.lost = 0;
+		memcpy(like.id, ids + i * DIGEST_LEN, DIGEST_LEN);
+		if (catalog_each(c, &cat_unstored, 2, &like, lost_from, &l, e) != 0)
 			return -1;
-		if (rc == 0)
-			found[i] = row.record > since ? UNSTORED_SINCE : UNSTORED_BEFORE;
+		lost[i] = l.lost;
 	}
 	return 0;
+}
+
+/* Rows of one disk, a bounded number at a time. */
+struct forgetting {
+	const uint8_t *image;
+	uint32_t disk;
+	uint8_t *ids;
+	size_t n;
+};
+
+static int
+forget_note(void *arg, const void *row, struct err *e)
+{
+	const struct cat_unstored *u = row;
+	struct forgetting *f = arg;
+
+	(void)e;
+	if (u->disk != f->disk || memcmp(u->image_id, f->image, ID_LEN) != 0)
+		return 0;
+	memcpy(f->ids + f->n++ * DIGEST_LEN, u->id, DIGEST_LEN);
+	return f->n == FORGET_BATCH;
+}
+
+int
+unstored_forget(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t image[ID_LEN], uint32_t disk, struct err *e)
+{
+	struct forgetting f = { image, disk, malloc((size_t)FORGET_BATCH * DIGEST_LEN), 0 };
+	struct cat_unstored row = { .disk = disk };
+	int rc = f.ids == NULL ? err_set(e, ERR_MEMORY, "no memory for ids") : 1;
+
+	memcpy(row.machine_id, machine, ID_LEN);
+	memcpy(row.image_id, image, ID_LEN);
+	while (rc == 1) {
+		f.n = 0;
+		rc = catalog_each(c, &cat_unstored, 1, &row, forget_note, &f, e);
+		for (size_t i = 0; rc >= 0 && i < f.n; i++) {
+			memcpy(row.id, f.ids + i * DIGEST_LEN, DIGEST_LEN);
+			if (catalog_drop(c, &cat_unstored, &row, e) != 0)
+				rc = -1;
+		}
+	}
+	free(f.ids);
+	return rc;
 }
 
 int

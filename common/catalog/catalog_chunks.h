@@ -101,13 +101,14 @@ int catalog_used(struct catalog *c, const uint8_t owner[ID_LEN], uint64_t *bytes
 int chunks_count(struct catalog *c, uint64_t *n, struct err *e);
 
 /**
- * unstored_find(c, machine, since, ids, n, found, e):
- * For each of ${n} rising ids whether it stands in cat_unstored for ${machine}: 0 it does not; else whether its newest
- * record is of a number up to ${since}, or above.
+ * unstored_find(c, machine, images, nimages, ids, n, lost, e):
+ * For each of ${n} ids from which of the ${nimages} images (at most 64, ID_LEN bytes each) it was lost, a bit each in
+ * ${lost}, by cat_unstored; a row that names no image counts for all.
  */
-enum { UNSTORED_BEFORE = 1, UNSTORED_SINCE = 2 };
-int unstored_find(struct catalog *c, const uint8_t machine[ID_LEN], int64_t since, const uint8_t *ids, size_t n, uint8_t *found,
-    struct err *e);
+int unstored_find(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t *images, size_t nimages, const uint8_t *ids,
+    size_t n, uint64_t *lost, struct err *e);
+/* Forget what ${machine} lost with that disk of an image: another takes its place.  In a transaction.  0 or -1. */
+int unstored_forget(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t image[ID_LEN], uint32_t disk, struct err *e);
 /* For each of ${n} rising ids 1 if it stands in cat_given_up for ${machine}. */
 int given_up_find(struct catalog *c, const uint8_t machine[ID_LEN], const uint8_t *ids, size_t n, uint8_t *found,
     struct err *e);

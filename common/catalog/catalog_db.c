@@ -14,7 +14,7 @@
 #include "common/catalog/catalog_runs.h"
 #include "common/catalog/vfs.h"
 
-#define SCHEMA_VERSION	7
+#define SCHEMA_VERSION	8
 #define BUSY_MS		60000
 #define STATEMENTS	1024
 

@@ -39,14 +39,14 @@ static const struct cat_col image_cols[] = {
 	BYTES(cat_image, id), TEXT(cat_image, short_name), BYTES(cat_image, machine_id), TEXT(cat_image, machine_name),
 	U32(cat_image, state), TEXT(cat_image, why), I64(cat_image, seen), U32(cat_image, generation),
 	BYTES(cat_image, manifest), BYTES(cat_image, root), U32(cat_image, disks), I64(cat_image, pledge_until),
-	U32(cat_image, custody), BYTES(cat_image, custody_head), U32(cat_image, fate), I64(cat_image, pledged),
+	U32(cat_image, custody), BYTES(cat_image, custody_head), U32(cat_image, fate),
 };
 const struct cat_table cat_images = TABLE("images", cat_image, 1, image_cols);
 
 static const struct cat_col disk_cols[] = {
 	BYTES(cat_disk, image_id), U32(cat_disk, number), U32(cat_disk, state), BYTES(cat_disk, statement),
 	U32(cat_disk, complete), I64(cat_disk, chunks_new), I64(cat_disk, chunks_held), I64(cat_disk, chunks_bad),
-	I64(cat_disk, bytes_stored), I64(cat_disk, time),
+	I64(cat_disk, bytes_stored), I64(cat_disk, time), U32(cat_disk, replaced),
 };
 const struct cat_table cat_disks = TABLE("disks", cat_disk, 2, disk_cols);
 
@@ -104,9 +104,9 @@ static const struct cat_col fork_cols[] = {
 const struct cat_table cat_forks = TABLE("forks", cat_fork, 3, fork_cols);
 
 static const struct cat_col unstored_cols[] = {
-	BYTES(cat_unstored, machine_id), BYTES(cat_unstored, id), I64(cat_unstored, record),
+	BYTES(cat_unstored, machine_id), BYTES(cat_unstored, id), BYTES(cat_unstored, image_id), U32(cat_unstored, disk),
 };
-const struct cat_table cat_unstored = TABLE("unstored", cat_unstored, 2, unstored_cols);
+const struct cat_table cat_unstored = TABLE("unstored", cat_unstored, 3, unstored_cols);
 
 static const struct cat_col given_up_cols[] = {
 	BYTES(cat_given_up, machine_id), BYTES(cat_given_up, id),

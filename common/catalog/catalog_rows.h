@@ -103,7 +103,6 @@ struct cat_image {
 	uint32_t custody;		/* records in the vault's custody log of it */
 	uint8_t custody_head[DIGEST_LEN];
 	uint32_t fate;			/* number of the newest fate statement by its machine; 0: none */
-	int64_t pledged;		/* number of the record of its first manifest; 0: none yet */
 };
 extern const struct cat_table cat_images;
 
@@ -116,6 +115,7 @@ struct cat_disk {
 	uint32_t complete;
 	int64_t chunks_new, chunks_held, chunks_bad, bytes_stored;
 	int64_t time;			/* of the newest change */
+	uint32_t replaced;		/* number of the disk that takes its place; 0: none */
 };
 extern const struct cat_table cat_disks;
 
@@ -245,11 +245,15 @@ struct cat_fork {
 };
 extern const struct cat_table cat_forks;
 
-/* An id that an ingested disk of this machine names and that could not be taken from it: no longer promised. */
+/*
+ * An id that an ingested disk of this image names and that could not be taken from it: its image does not promise
+ * it any more, until another disk takes the place of that one.  Image zeros: of any image of the machine.
+ */
 struct cat_unstored {
 	uint8_t machine_id[ID_LEN];
 	uint8_t id[DIGEST_LEN];
-	int64_t record;			/* number of the newest one that says so */
+	uint8_t image_id[ID_LEN];
+	uint32_t disk;			/* that lost it last */
 };
 extern const struct cat_table cat_unstored;
 

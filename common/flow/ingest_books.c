@@ -9,7 +9,6 @@
 #include "common/flow/ingest_books.h"
 #include "common/flow/ingest_repack.h"
 #include "common/flow/pack_rows.h"
-#include "common/flow/vault_count.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
 
@@ -33,7 +32,6 @@ struct books {
 	size_t nlosses;
 	struct repack *repack;
 	uint8_t *ids, *states;		/* of one pack, sorted */
-	uint8_t *known;
 	uint32_t *order;
 	uint8_t *bad;			/* ids that were bad and not held when they came */
 	size_t nbad;
@@ -46,7 +44,7 @@ books_new(struct ingest *g, struct err *e)
 	struct books *b = calloc(1, sizeof(*b));
 
 	if (b == NULL || (b->ids = malloc((size_t)PACK_FRAMES_MAX * DIGEST_LEN)) == NULL ||
-	    (b->states = malloc(PACK_FRAMES_MAX)) == NULL || (b->known = malloc(PACK_FRAMES_MAX)) == NULL ||
+	    (b->states = malloc(PACK_FRAMES_MAX)) == NULL ||
 	    (b->order = malloc(PACK_FRAMES_MAX * sizeof(*b->order))) == NULL ||
 	    (b->repack = repack_new(g, e)) == NULL) {
 		(void)err_set(e, ERR_MEMORY, "no memory to take in a disk");
@@ -76,50 +74,49 @@ books_free(struct books *b)
 	repack_free(b->repack);
 	free(b->ids);
 	free(b->states);
-	free(b->known);
 	free(b->order);
 	free(b->bad);
 	free(b);
 }
 
-/* An image without snapshots brings once more what was lost: what was known before its manifest says nothing of its disks. */
+/* Of a disk that another has taken the place of, and that came late, nothing is lost: the other brings it. */
 static int
-losses_since(struct books *b, int64_t *since, struct err *e)
+is_replaced(struct books *b, struct err *e)
 {
-	struct cat_image i;
-	struct manifest m;
-	uint8_t *bytes;
+	struct cat_disk d;
 	int rc;
 
-	*since = 0;
-	memcpy(i.id, b->g->st.image_id, ID_LEN);
-	if ((rc = catalog_get(b->g->v->catalog, &cat_images, &i, e)) != 0)
-		return rc < 0 ? -1 : 0;
-	if ((rc = vault_manifest(b->g->v, &i, &bytes, &m, e)) == 0 && m.envelopes.len == 0)
-		*since = i.pledged;
-	free(bytes);
-	return rc < 0 ? -1 : 0;
+	memcpy(d.image_id, b->g->st.image_id, ID_LEN);
+	d.number = b->g->st.disk;
+	return (rc = catalog_get(b->g->v->catalog, &cat_disks, &d, e)) < 0 ? -1 : rc == 0 && d.replaced != 0;
 }
 
-/* A loss is recorded once: not again where all its ids are known as lost from this machine's disks. */
+/* A loss is recorded once: not again where all its ids are known as lost from this very disk. */
 static int
 loss_record(struct books *b, const struct loss *l, struct err *e)
 {
-	struct rec_damage d = { .copy = 0, .chunk_ids = { l->ids, (uint32_t)(l->n * DIGEST_LEN) } };
+	struct rec_loss d = { .disk = b->g->st.disk, .chunk_ids = { l->ids, (uint32_t)(l->n * DIGEST_LEN) } };
+	struct cat_unstored u;
 	size_t known = 0;
-	int64_t since;
+	int rc = is_replaced(b, e);
 
-	if (losses_since(b, &since, e) != 0 ||
-	    unstored_find(b->g->v->catalog, b->g->st.machine_id, since, l->ids, l->n, b->known, e) != 0)
-		return -1;
-	for (size_t i = 0; i < l->n; i++)
-		known += b->known[i] == UNSTORED_SINCE;
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	memcpy(u.machine_id, b->g->st.machine_id, ID_LEN);
+	memcpy(u.image_id, b->g->st.image_id, ID_LEN);
+	for (size_t i = 0; i < l->n && known == i; i++) {
+		memcpy(u.id, l->ids + i * DIGEST_LEN, DIGEST_LEN);
+		if ((rc = catalog_get(b->g->v->catalog, &cat_unstored, &u, e)) < 0)
+			return -1;
+		known += rc == 0 && u.disk == d.disk;
+	}
 	if (known == l->n)
 		return 0;
 	memcpy(d.machine_id, b->g->st.machine_id, ID_LEN);
+	memcpy(d.image_id, b->g->st.image_id, ID_LEN);
 	memcpy(d.pack_id, l->pack_id, DIGEST_LEN);
 	memcpy(d.why, l->why, sizeof(d.why));
-	return vault_record(b->g->v, REC_DAMAGE_FOUND, &rec_damage_schema, &d, e);
+	return vault_record(b->g->v, REC_LOSS, &rec_loss_schema, &d, e);
 }
 
 static int

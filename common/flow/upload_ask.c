@@ -105,12 +105,12 @@ upload_promises(struct vault *v, const struct cat_session *s, int dirfd, struct 
 	uint8_t print[DIGEST_LEN];
 	int rc;
 
-	*r = (struct upload_promises){ { .fd = -1 }, { .fd = -1 }, 0 };
-	if (vault_promises(v, s->machine_id, print, &r->since, e) != 0)
+	*r = (struct upload_promises){ .usual = { .fd = -1 }, .again = { .fd = -1 } };
+	if (vault_promises(v, s->machine_id, print, &r->by, e) != 0)
 		return -1;
 	if (memcmp(print, nothing, DIGEST_LEN) == 0)
 		return 1;
-	if ((rc = run_get(&k, dirfd, "promised", print, &r->usual, e)) != 0 || r->since == 0)
+	if ((rc = run_get(&k, dirfd, "promised", print, &r->usual, e)) != 0 || r->by.again == 0)
 		return rc;
 	k.again = 1;
 	return run_get(&k, dirfd, "again", print, &r->again, e);
@@ -124,28 +124,29 @@ upload_promises_close(struct upload_promises *r)
 }
 
 /*
- * Those of the missing ones that the vault never had, that an image carries and no disk lost; and what an
- * image brings once more, unless it was lost again since.
+ * Those of the missing ones that the vault never had, that an image carries and no disk of the images on their way
+ * lost; and what an image brings once more, unless it was lost again with one of its disks.
  */
 static int
 promised_judge(struct vault *v, const struct cat_machine *m, const struct upload_promises *promises, const uint8_t *ids, size_t n,
     const uint8_t *copies, uint8_t *states, struct err *e)
 {
-	uint8_t *found = calloc(3, n), *again = found + n, *lost = again + n;
+	uint64_t *lost = calloc(n, sizeof(*lost) + 2);
+	uint8_t *found = (uint8_t *)(lost + n), *again = found + n;
 	int rc = -1;
 
-	if (found == NULL)
+	if (lost == NULL)
 		return err_errno(e, "answer a question");
 	if (id_run_find(&promises->usual, ids, n, found, e) == 0 &&
 	    (promises->again.fd == -1 || id_run_find(&promises->again, ids, n, again, e) == 0) &&
-	    unstored_find(v->catalog, m->id, promises->since, ids, n, lost, e) == 0) {
+	    unstored_find(v->catalog, m->id, promises->by.images, promises->by.n, ids, n, lost, e) == 0) {
 		for (size_t i = 0; i < n; i++)
-			if (states[i] == ID_MISSING && ((copies[i] == 0 && found[i] && !lost[i]) ||
-			    (again[i] && lost[i] != UNSTORED_SINCE)))
+			if (states[i] == ID_MISSING && ((copies[i] == 0 && found[i] && (lost[i] & ~promises->by.again) == 0) ||
+			    (again[i] && (lost[i] & promises->by.again) == 0)))
 				states[i] = ID_PROMISED;
 		rc = 0;
 	}
-	free(found);
+	free(lost);
 	return rc;
 }
 

@@ -114,11 +114,11 @@ list_check(struct check *k, struct err *e)
 static int
 ground_note(struct upload_job *j, int64_t *removals, int64_t *epoch, uint8_t pledges[DIGEST_LEN], struct err *e)
 {
-	int64_t since;
+	struct promising by;
 
 	if (catalog_number(j->v->catalog, "removals", removals, e) < 0 || catalog_number(j->v->catalog, "epoch", epoch, e) < 0)
 		return -1;
-	return vault_promises(j->v, j->m->id, pledges, &since, e);
+	return vault_promises(j->v, j->m->id, pledges, &by, e);
 }
 
 static int

@@ -6,6 +6,7 @@
 #include "common/flow/container.h"
 #include "common/flow/id_run.h"
 #include "common/flow/upload.h"
+#include "common/flow/vault_count.h"
 #include "formats/fmt_snapshot.h"
 
 /* The session ${id} of ${m}, in a transaction or not.  0, or -1 with ERR_SESSION …. */
@@ -40,7 +41,7 @@ void upload_list_name(char out[UPLOAD_NAME_MAX], uint64_t seq, unsigned kind, un
  */
 struct upload_promises {
 	struct id_run usual, again;	/* vault_promised */
-	int64_t since;
+	struct promising by;
 };
 int upload_promises(struct vault *v, const struct cat_session *s, int dirfd, struct upload_promises *r, struct err *e);
 void upload_promises_close(struct upload_promises *r);

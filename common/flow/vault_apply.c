@@ -244,6 +244,23 @@ apply_ingested(struct vault *v, const struct record *r, struct err *e)
 	return catalog_put(v->catalog, &cat_disks, &d, e);
 }
 
+/* Another disk takes the place of this one: it promises what this one lost. */
+static int
+disk_replaced(struct vault *v, const struct manifest *m, uint32_t disk, uint32_t by, struct err *e)
+{
+	struct cat_disk d = { .number = disk };
+	int rc;
+
+	memcpy(d.image_id, m->image_id, ID_LEN);
+	if ((rc = catalog_get(v->catalog, &cat_disks, &d, e)) != 0 || d.replaced == by)
+		return rc < 0 ? -1 : 0;
+	d.replaced = by;
+	if (d.state == DISK_EXPECTED || d.state == DISK_RECEIVED)
+		d.state = DISK_REPLACED;
+	return catalog_put(v->catalog, &cat_disks, &d, e) != 0 ? -1 :
+	    unstored_forget(v->catalog, m->machine_id, m->image_id, disk, e);
+}
+
 /* The disks that the manifest names, those among them that have not come yet, and those that others replace. */
 static int
 manifest_disks(struct vault *v, const struct manifest *m, int64_t when, struct err *e)
@@ -268,15 +285,8 @@ manifest_disks(struct vault *v, const struct manifest *m, int64_t when, struct e
 		}
 		if (md.replaces == 0)
 			continue;
-		d = (struct cat_disk){ .number = md.replaces };
-		memcpy(d.image_id, m->image_id, ID_LEN);
-		if ((rc = catalog_get(v->catalog, &cat_disks, &d, e)) < 0)
+		if (disk_replaced(v, m, md.replaces, md.disk, e) != 0)
 			return -1;
-		if (rc == 0 && (d.state == DISK_EXPECTED || d.state == DISK_RECEIVED)) {
-			d.state = DISK_REPLACED;
-			if (catalog_put(v->catalog, &cat_disks, &d, e) != 0)
-				return -1;
-		}
 	}
 	return 0;
 }
@@ -317,10 +327,8 @@ apply_manifest(struct vault *v, const struct record *r, struct err *e)
 	statement_digest(&manifest_schema, r->body.p, r->body.len, row.manifest);
 	memcpy(row.root, m.root, DIGEST_LEN);
 	row.disks = (uint32_t)list_count(m.disks, MANIFEST_DISK_LEN);
-	if (first) {
+	if (first)
 		row.pledge_until = r->slow_clock + PLEDGE_LEASE;
-		row.pledged = (int64_t)r->number;
-	}
 	if (manifest_disks(v, &m, r->time, e) != 0)
 		return -1;
 	return catalog_put(v->catalog, &cat_images, &row, e);
@@ -368,19 +376,47 @@ apply_snapshot(struct vault *v, const struct record *r, struct err *e)
 	return apply_filed(v, e) != 0 ? -1 : catalog_put(v->catalog, &cat_snapshots, &s, e);
 }
 
-/* What could not be taken from a machine's disk is no longer promised. */
+/* What could not be taken from a disk is no longer promised by its image. */
 static int
-damage_on_disk(struct vault *v, const struct rec_damage *d, uint64_t record, struct err *e)
+unstored_put(struct vault *v, const struct rec_loss *l, struct err *e)
 {
-	struct cat_unstored u = { .record = (int64_t)record };
+	struct cat_unstored u = { .disk = l->disk };
 
-	memcpy(u.machine_id, d->machine_id, ID_LEN);
-	for (size_t i = 0; i < list_count(d->chunk_ids, DIGEST_LEN); i++) {
-		memcpy(u.id, d->chunk_ids.p + i * DIGEST_LEN, DIGEST_LEN);
+	memcpy(u.machine_id, l->machine_id, ID_LEN);
+	memcpy(u.image_id, l->image_id, ID_LEN);
+	for (size_t i = 0; i < list_count(l->chunk_ids, DIGEST_LEN); i++) {
+		memcpy(u.id, l->chunk_ids.p + i * DIGEST_LEN, DIGEST_LEN);
 		if (catalog_put(v->catalog, &cat_unstored, &u, e) != 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* As it was recorded before a loss named its image: it counts for all of the machine's. */
+static int
+damage_on_disk(struct vault *v, const struct rec_damage *d, struct err *e)
+{
+	struct rec_loss l = { .disk = 0, .chunk_ids = d->chunk_ids };
+
+	memcpy(l.machine_id, d->machine_id, ID_LEN);
+	return unstored_put(v, &l, e);
+}
+
+static int
+apply_loss(struct vault *v, const struct record *r, struct err *e)
+{
+	struct cat_disk d;
+	struct rec_loss l;
+	int rc;
+
+	if (apply_body(r, &rec_loss_schema, &l, e) != 0)
+		return -1;
+	memcpy(d.image_id, l.image_id, ID_LEN);
+	d.number = l.disk;
+	if ((rc = catalog_get(v->catalog, &cat_disks, &d, e)) < 0)
+		return -1;
+	/* One that came late, after another had taken its place, says nothing against that. */
+	return rc == 0 && d.replaced != 0 ? 0 : unstored_put(v, &l, e);
 }
 
 static int
@@ -433,7 +469,7 @@ apply_damage(struct vault *v, const struct record *r, struct err *e)
 	if (apply_body(r, &rec_damage_schema, &d, e) != 0)
 		return -1;
 	if (d.copy == 0)
-		return damage_on_disk(v, &d, r->number, e);
+		return damage_on_disk(v, &d, e);
 	return damage_in_vault(v, &d, r->type == REC_PACK_QUARANTINED, e);
 }
 
@@ -489,6 +525,8 @@ vault_apply(struct vault *v, const struct record *r, struct err *e)
 	case REC_DAMAGE_FOUND:
 	case REC_PACK_QUARANTINED:
 		return apply_damage(v, r, e);
+	case REC_LOSS:
+		return apply_loss(v, r, e);
 	case REC_KEY_COPIED:
 		return apply_key_copied(v, e);
 	case REC_CUSTODY:

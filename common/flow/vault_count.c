@@ -23,7 +23,6 @@
 #include "common/store/vault_names.h"
 
 #define BATCH		65536u
-#define PLEDGES_MOST	64u	/* of one machine at a time: bits of a word */
 
 /* An image of which something is still to come. */
 struct pledge {
@@ -49,7 +48,7 @@ struct count {
 	const uint8_t *machine;
 	struct pledge pledges[PLEDGES_MOST];
 	size_t npledges;
-	int64_t since;			/* record of the first manifest of those that bring ids once more */
+	struct promising promising;	/* the same, for unstored_find */
 	struct cat_snapshot *all;	/* of the machine */
 	size_t nall;
 	struct refs_merge *merge;
@@ -58,9 +57,10 @@ struct count {
 	uint8_t domain[DIGEST_LEN];	/* of the lists */
 	/* The ids in hand. */
 	size_t n;
-	uint8_t *ids, *held, *lost, *gone, *doubted;
-	uint8_t *promised;		/* by which pledge: its place from 1; 0: none */
-	uint8_t *again;			/* the same, of those that bring it once more */
+	uint8_t *ids, *held, *gone, *doubted;
+	uint64_t *promised;		/* by which pledges, a bit each */
+	uint64_t *again;		/* the same, of those that bring it once more */
+	uint64_t *lost;			/* from whose disks */
 	uint32_t *needed;		/* by which of the snapshots */
 	vault_missing_fn fn;		/* is told what is missing; may be NULL */
 	void *arg;
@@ -111,15 +111,14 @@ vault_manifest(struct vault *v, const struct cat_image *i, uint8_t **bytes, stru
 	return schema_decode(&manifest_schema, m, *bytes, len) == FMT_OK ? 0 : 1;
 }
 
-/* It brings again what was lost: known losses up to here say nothing against it. */
+/* It brings again what was lost. */
 static void
-pledge_again(struct count *c, struct pledge *p, const struct cat_image *i, const struct manifest *m)
+pledge_again(struct count *c, struct pledge *p, const struct manifest *m)
 {
 	p->again = 1;
 	memcpy(p->carried, m->carried, DIGEST_LEN);
 	memcpy(p->domain, m->domain_id, DIGEST_LEN);
-	if (c->since == 0 || i->pledged < c->since)
-		c->since = i->pledged;
+	c->promising.again |= UINT64_C(1) << c->npledges;
 }
 
 /* Does this image promise anything now?  Its manifest is known, a disk of it is to come, its lease runs. */
@@ -150,8 +149,9 @@ pledge_take(void *arg, const void *row, struct err *e)
 	memcpy(p->image, i->id, ID_LEN);
 	p->leans_on = rc == 0 ? m.leans_on : (struct fmt_view){ NULL, 0 };
 	if (rc == 0 && m.envelopes.len == 0)
-		pledge_again(c, p, i, &m);
-	c->npledges++;
+		pledge_again(c, p, &m);
+	memcpy(c->promising.images + c->npledges * ID_LEN, i->id, ID_LEN);
+	c->promising.n = ++c->npledges;
 	return 0;
 }
 
@@ -352,13 +352,15 @@ batch_revive(struct count *c, struct err *e)
 	return -1;
 }
 
-/* By which pledge: its place from 1; 0: none. */
+/* By which pledge: its place from 1; 0: none.  What one image lost another may still bring. */
 static unsigned
 promised_by(const struct count *c, size_t i)
 {
-	if (c->promised[i] && !c->lost[i])
-		return c->promised[i];
-	return c->lost[i] != UNSTORED_SINCE ? c->again[i] : 0;
+	uint64_t by = c->promised[i] & ~c->lost[i];
+
+	if (by == 0)
+		by = c->again[i] & ~c->lost[i];
+	return by == 0 ? 0 : (unsigned)__builtin_ctzll(by) + 1;
 }
 
 static int
@@ -371,7 +373,8 @@ batch_count(struct count *c, struct cat_snapshot *rows, struct err *e)
 	if (chunks_find(c->v->catalog, c->domain, c->machine, c->ids, c->n, c->held, e) != 0 || batch_revive(c, e) != 0)
 		return -1;
 	open = batch_open(c);
-	if (open > 0 && c->npledges > 0 && unstored_find(c->v->catalog, c->machine, c->since, c->ids, open, c->lost, e) != 0)
+	if (open > 0 && c->npledges > 0 && unstored_find(c->v->catalog, c->machine, c->promising.images, c->npledges, c->ids, open,
+	    c->lost, e) != 0)
 		return -1;
 	if (open > 0 && given_up_find(c->v->catalog, c->machine, c->ids, open, c->gone, e) != 0)
 		return -1;
@@ -393,13 +396,6 @@ batch_count(struct count *c, struct cat_snapshot *rows, struct err *e)
 	return stop_check(e);
 }
 
-/* Place of the first pledge from 1; 0: there is none. */
-static uint8_t
-place_of(uint64_t pledges)
-{
-	return pledges == 0 ? 0 : (uint8_t)(__builtin_ctzll(pledges) + 1);
-}
-
 /* The next id of all lists: who needs it, and whether an image that has it in its lists must carry it itself. */
 static void
 id_take(struct count *c, const size_t *at, size_t n)
@@ -418,9 +414,8 @@ id_take(struct count *c, const size_t *at, size_t n)
 	}
 	if (needed == 0)
 		return;
-	own &= ~leant;
-	c->promised[c->n] = place_of(own);
-	c->again[c->n] = place_of(again);
+	c->promised[c->n] = own & ~leant;
+	c->again[c->n] = again;
 	c->needed[c->n++] = needed;
 }
 
@@ -464,9 +459,9 @@ count_begin(struct count *c, struct err *e)
 {
 	c->ids = malloc((size_t)BATCH * DIGEST_LEN);
 	c->held = malloc(BATCH);
-	c->lost = calloc(BATCH, 1);
-	c->promised = malloc(BATCH);
-	c->again = malloc(BATCH);
+	c->lost = calloc(BATCH, sizeof(*c->lost));
+	c->promised = malloc(BATCH * sizeof(*c->promised));
+	c->again = malloc(BATCH * sizeof(*c->again));
 	c->gone = malloc(BATCH);
 	c->doubted = malloc((size_t)BATCH * DIGEST_LEN);
 	c->needed = malloc(BATCH * sizeof(*c->needed));
@@ -528,7 +523,7 @@ vault_lost(struct vault *v, struct container *store, const uint8_t machine[ID_LE
 }
 
 int
-vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIGEST_LEN], int64_t *since, struct err *e)
+vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIGEST_LEN], struct promising *p, struct err *e)
 {
 	struct count c = { .v = v, .machine = machine };
 	int rc = count_look(&c, e);
@@ -552,7 +547,7 @@ vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIG
 	}
 	if (rc == 0 && (rc = buf_check(&b, e)) == 0 && c.npledges > 0)
 		hash_once(b.p, b.len, print);
-	*since = c.since;
+	*p = c.promising;
 	buf_release(&b);
 	count_end(&c);
 	return rc;

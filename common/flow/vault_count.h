@@ -44,17 +44,26 @@ int vault_missing(struct vault *v, struct container *store, const uint8_t machin
 int vault_lost(struct vault *v, struct container *store, const uint8_t machine[ID_LEN], const struct cat_snapshot *row,
     vault_missing_fn fn, void *arg, struct err *e);
 
+/* Images of a machine that promise something now. */
+#define PLEDGES_MOST	64u	/* at a time: bits of a word */
+struct promising {
+	uint8_t images[PLEDGES_MOST * ID_LEN];
+	size_t n;
+	uint64_t again;		/* those without snapshots, which bring ids once more */
+};
+
 /**
  * vault_promised(v, store, machine, again, fn, arg, e):
  * Tell ${fn} each id, rising, that an image of ${machine} in the mail carries itself.  Promised are
- * those of them that the vault never had and no disk lost: the catalog knows (chunks_find, unstored_find).
+ * those of them that the vault never had and no disk of these images lost: the catalog knows (chunks_find, unstored_find).
  * With ${again}: what an image without snapshots brings once more.  Promised are those that have no good copy and that
- * no disk lost after the record ${since}.
- * vault_promises: a digest of all that this depends on; equal, the ids are; zeros: none; and ${since}.  In a transaction or not.
+ * none of its disks lost.
+ * vault_promises: a digest of all that this depends on; equal, the ids are; zeros: none; and whose they are.  In a
+ * transaction or not.
  */
 int vault_promised(struct vault *v, struct container *store, const uint8_t machine[ID_LEN], int again, vault_missing_fn fn,
     void *arg, struct err *e);
-int vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIGEST_LEN], int64_t *since, struct err *e);
+int vault_promises(struct vault *v, const uint8_t machine[ID_LEN], uint8_t print[DIGEST_LEN], struct promising *p, struct err *e);
 
 /* Disks of the image that have not been taken in and are still to come. */
 int vault_disks_out(struct vault *v, const uint8_t image[ID_LEN], uint32_t *n, struct err *e);

@@ -220,6 +220,7 @@ make_records(struct fmt_view desc)
 	struct rec_image image = { .short_name = "RM4K", .why = "the credential had expired", .registration = regist_bytes };
 	struct rec_disk disk = { .disk = 1, .packs_whole = 2, .packs_repacked = 1, .chunks_new = 3, .chunks_held = 4,
 		.chunks_bad = 5, .bytes_stored = 600000, .complete = 0 };
+	struct rec_loss loss = { .disk = 2, .why = "RM4K-2, pack 00000003: cut short", .chunk_ids = { ids, sizeof(ids) } };
 	struct rec_damage damage = { .copy = 1, .why = "does not match its digest", .chunk_ids = { ids, sizeof(ids) } };
 	struct rec_note note = { .text = "copied to paper" };
 
@@ -235,6 +236,10 @@ make_records(struct fmt_view desc)
 	memcpy(damage.machine_id, w.machine_id, ID_LEN);
 	rising(damage.pack_id, DIGEST_LEN, 0x81);
 	golden("rec_damage", &rec_damage_schema, &damage, NULL);
+	memcpy(loss.machine_id, w.machine_id, ID_LEN);
+	memcpy(loss.image_id, w.image_id, ID_LEN);
+	rising(loss.pack_id, DIGEST_LEN, 0x71);
+	golden("rec_loss", &rec_loss_schema, &loss, NULL);
 	memcpy(note.machine_id, w.machine_id, ID_LEN);
 	golden("rec_note", &rec_note_schema, &note, NULL);
 	make_desk_records();

@@ -9,7 +9,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 TYPES = {"BYTES": "len", "STR": "text", "BLOB": "blob", "LIST": "list", "U8": "u8", "U16": "u16", "U32": "u32",
          "U64": "u64", "I64": "i64"}
-PROSE = {"rec_image", "rec_disk", "rec_damage", "rec_note", "rec_received", "rec_refused",
+PROSE = {"rec_image", "rec_disk", "rec_damage", "rec_loss", "rec_note", "rec_received", "rec_refused",
          "rec_parcel", "rec_wiped", "rec_snapshot", "rec_collected", "rec_lease",
          "rec_token", "rec_machine_fate", "rec_takeover"}  # bodies of records stand in sentences, not in tables
 

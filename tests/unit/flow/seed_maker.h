@@ -53,6 +53,7 @@ struct seed_image {
 	uint8_t id[ID_LEN];
 	char short_name[SHORT_LEN + 1];
 	uint32_t disks[SEED_DISKS];
+	uint32_t replaces[SEED_DISKS];		/* in the place of which one; 0: of none */
 	uint8_t statements[SEED_DISKS][DIGEST_LEN];
 	size_t ndisks;
 	uint8_t envelopes[SEED_SNAPS][DIGEST_LEN];
@@ -533,8 +534,13 @@ seed_manifest(struct seed_image *im, const char *disk, uint32_t generation)
 	struct buf b;
 
 	for (size_t i = 0; i < im->ndisks; i++) {
-		struct manifest_disk d = { .disk = im->disks[i] };
+		struct manifest_disk d = { .disk = im->disks[i], .replaces = im->replaces[i] };
+		int gone = 0;
 
+		for (size_t k = 0; k < im->ndisks; k++)
+			gone |= im->replaces[k] == im->disks[i];
+		if (gone)
+			continue;
 		memcpy(d.statement, im->statements[i], DIGEST_LEN);
 		element_put(manifest_disk_fields, manifest_disk_nfields, &w, &d);
 	}
@@ -546,7 +552,7 @@ seed_manifest(struct seed_image *im, const char *disk, uint32_t generation)
 	memcpy(m.image_id, im->id, ID_LEN);
 	memcpy(m.short_name, im->short_name, sizeof(m.short_name));
 	memcpy(m.carried, im->carried, DIGEST_LEN);
-	m.disks = (struct fmt_view){ list, (uint32_t)(im->ndisks * MANIFEST_DISK_LEN) };
+	m.disks = (struct fmt_view){ list, (uint32_t)(w.p - list) };
 	m.envelopes = (struct fmt_view){ sorted[0], (uint32_t)(im->nsnaps * DIGEST_LEN) };
 	m.leans_on = (struct fmt_view){ im->leans_on[0], (uint32_t)(im->nleans * ID_LEN) };
 	le32_put(n, (uint32_t)im->nsnaps);

@@ -175,6 +175,67 @@ a_chunk_that_a_disk_lost_is_not_on_the_next_one(void **state)
 	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 0);
 }
 
+/* A disk is taken in with a loss; then another takes its place, and promises all that it brings, until it is in. */
+static void
+a_disk_in_the_place_of_another_promises_what_that_one_lost(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a;
+
+	image_a(s, &a);
+	spoil_pack(s->disk[0], "aaaa", 1);
+	assert_int_equal(site_ingest(s, 0), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 16);
+	a.pack_chunks = 1;
+	seed_disk(&a, s->disk[2], 3, 0, 16);
+	a.replaces[2] = 1;
+	seed_manifest(&a, s->disk[1], 2);
+	seed_manifest(&a, s->disk[2], 2);
+	assert_int_equal(site_ingest(s, 1), 0);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 1);
+	site_rebuild_agrees(s);
+	/* The old one comes once more, as it is: nothing is lost by that. */
+	assert_int_equal(site_ingest(s, 0), 0);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 1);
+	site_rebuild_agrees(s);
+	/* The new one loses the same chunk: now nobody promises it. */
+	for (unsigned i = 1; i <= 8; i++)
+		spoil_pack(s->disk[2], "aaaa", a.first_pack - i);
+	assert_int_equal(site_ingest(s, 2), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 0);
+	site_rebuild_agrees(s);
+	for (unsigned i = 1; i <= 8; i++)
+		spoil_pack(s->disk[2], "aaaa", a.first_pack - i);	/* undone */
+	assert_int_equal(site_ingest(s, 2), 0);
+	snapshot_is(s, 1, SNAPSHOT_WHOLE, 0, 0);
+}
+
+/* A loss speaks against the image whose disk it was, and against no other that carries the same. */
+static void
+what_one_image_lost_another_still_brings(void **state)
+{
+	struct site *s = *state;
+	struct seed_image a, b;
+
+	image_a(s, &a);
+	spoil_pack(s->disk[0], "aaaa", 1);
+	assert_int_equal(site_ingest(s, 0), 0);
+	assert_int_equal(site_ingest(s, 1), 0);
+	snapshot_is(s, 1, SNAPSHOT_GAP, 1, 0);
+	seed_image_make(&b, &s->m, "BBBB");	/* in full: it leans on nothing */
+	seed_disk(&b, s->disk[2], 1, 0, 32);
+	seed_disk(&b, s->disk[3], 2, 32, 8);
+	seed_snapshot(&b, s->disk[3], 2, 0, 40);
+	seed_manifest(&b, s->disk[3], 1);
+	assert_int_equal(site_ingest(s, 3), 0);
+	snapshot_is(s, 2, SNAPSHOT_PENDING, 0, 1);
+	snapshot_is(s, 1, SNAPSHOT_PENDING, 0, 1);
+	site_rebuild_agrees(s);
+	assert_int_equal(site_ingest(s, 2), 0);
+	snapshot_is(s, 1, SNAPSHOT_WHOLE, 0, 0);
+	snapshot_is(s, 2, SNAPSHOT_WHOLE, 0, 0);
+}
+
 /* Image T without snapshots: chunks 8 to 15 on disk 4, 0 to 7 on disk 5, which has list and manifest too. */
 static void
 topup_t(struct site *s, struct seed_image *t)
@@ -316,6 +377,8 @@ main(void)
 		T(what_an_image_leans_on_is_not_promised_by_it),
 		T(an_image_that_leans_on_nothing_promises_all_of_its_lists),
 		T(a_chunk_that_a_disk_lost_is_not_on_the_next_one),
+		T(a_disk_in_the_place_of_another_promises_what_that_one_lost),
+		T(what_one_image_lost_another_still_brings),
 		T(a_top_up_in_the_mail_promises_what_an_earlier_disk_lost),
 		T(what_a_top_up_loses_itself_is_promised_no_more),
 		T(a_lease_that_ran_out_promises_nothing),

@@ -26,7 +26,7 @@ static const struct fmt_schema *const statements[] = {
 	&domain_desc_schema, &membership_schema, &identity_schema, &slot_header_schema, &registration_schema,
 	&kit_schema, &trust_schema,
 	&vault_desc_schema, &vault_key_schema, &vault_key_wrapped_schema, &credential_schema, &record_schema,
-	&rec_image_schema, &rec_disk_schema, &rec_damage_schema, &rec_note_schema, &rec_received_schema,
+	&rec_image_schema, &rec_disk_schema, &rec_damage_schema, &rec_loss_schema, &rec_note_schema, &rec_received_schema,
 	&rec_refused_schema, &custody_schema,
 	&label_schema, &disk_statement_schema, &manifest_schema, &disk_keys_schema,
 	&envelope_schema, &snapshot_root_schema, &journal_begin_schema,

@@ -38,6 +38,7 @@ static const struct {
 	{ "rec_image", &rec_image_schema, NOBODY },
 	{ "rec_disk", &rec_disk_schema, NOBODY },
 	{ "rec_damage", &rec_damage_schema, NOBODY },
+	{ "rec_loss", &rec_loss_schema, NOBODY },
 	{ "rec_note", &rec_note_schema, NOBODY },
 	{ "rec_received", &rec_received_schema, NOBODY },
 	{ "rec_refused", &rec_refused_schema, NOBODY },
