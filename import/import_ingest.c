@@ -114,7 +114,7 @@ print_done(const struct told *t, const struct ingest_result *r)
 	if (r->nothing_new && r->chunks_bad == 0)
 		out_text("all of it was in the vault already\n");
 	else
-		out_text("%s read, %s stored, %s chunks new, %s held before\n", read, stored, new, held);
+		out_text("%s read, %s stored; chunks: %s new, %s held before\n", read, stored, new, held);
 	if (r->packs_repaired > 0)
 		out_text("        %u packs were damaged and repaired from the disk's parity\n", r->packs_repaired);
 	if (r->chunks_bad > 0)

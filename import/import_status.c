@@ -35,8 +35,8 @@ print_summary(const struct vault *v, const struct vault_status *s)
 	struct out *j = out_object("summary");
 
 	out_text("vault       %s: %s\n", v->desc.name, word);
-	out_text("machines    %llu\nimages      %llu, %llu disks to come\n", (unsigned long long)s->machines,
-	    (unsigned long long)s->images, (unsigned long long)s->disks_expected);
+	out_text("machines    %llu\nimages      %llu, %llu disk%s to come\n", (unsigned long long)s->machines,
+	    (unsigned long long)s->images, (unsigned long long)s->disks_expected, s->disks_expected == 1 ? "" : "s");
 	out_text("snapshots   %llu whole, %llu pending, %llu with a gap%s\n", (unsigned long long)s->whole,
 	    (unsigned long long)s->pending, (unsigned long long)s->gap, s->unknown > 0 ? ", others being looked at" : "");
 	out_text("holds       %s in %llu packs; %s free\n", human_size(bytes, s->bytes), (unsigned long long)s->packs,

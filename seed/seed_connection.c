@@ -36,8 +36,11 @@ look_text(const struct line_look *k, int measured)
 	out_text("token       %s\n", k->admitted ? "accepted" : "NOT ACCEPTED");
 	if (!k->admitted)
 		return;
-	out_text("clock       the vault's is %s%s\n", human_duration(text, (k->clock < 0 ? -k->clock : k->clock) * 1000000000),
-	    k->clock < 0 ? " behind" : " ahead");
+	if (k->clock == 0)
+		out_text("clock       as the vault's\n");
+	else
+		out_text("clock       the vault's is %s%s\n", human_duration(text, (k->clock < 0 ? -k->clock : k->clock) * 1000000000),
+		    k->clock < 0 ? " behind" : " ahead");
 	if (measured && k->rate > 0)
 		out_text("rate        %s\n", human_rate(text, k->rate, 1000000000));
 }

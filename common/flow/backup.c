@@ -239,7 +239,8 @@ say_how_to_go_on(const struct backup *k, struct err *e)
 {
 	struct buf b;
 
-	if (e->next[0] != 0 || e->code == ERR_USAGE)
+	/* Before the paths were found and kept there is nothing to go on with. */
+	if (e->next[0] != 0 || e->code == ERR_USAGE || !k->kept)
 		return;
 	buf_init(&b);
 	buf_print(&b, "%s%ssamara-seed backup", e->code == ERR_INTERRUPTED ? "go on with: " : err_cure(e->code),

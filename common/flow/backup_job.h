@@ -28,6 +28,7 @@ struct backup {
 	struct line *l;
 	struct line_session t;
 	bool session;			/* it was opened */
+	bool kept;			/* paths and how they are read stand in the state: a run without paths goes on */
 	bool heard;			/* the vault answered at the beginning */
 	atomic_uint_fast64_t sent_bytes, sent_packs;	/* acknowledged, in this run */
 	atomic_uint busy;		/* packs on their way */

@@ -132,12 +132,14 @@ backup_source_keep(struct backup *k, struct err *e)
 	struct buf begin;
 	int rc;
 
-	if (k->b->source_again)
+	k->kept = k->b->source_again;
+	if (k->kept)
 		return 0;
 	buf_init(&begin);
 	(void)snprintf(path, sizeof(path), SOURCE_FILE, k->b->set);
 	if ((rc = build_begin_make(k->b, &begin, e)) == 0)
 		rc = file_replace(k->b->s->fd, path, begin.p, begin.len, 0600, e);
+	k->kept = rc == 0;
 	buf_release(&begin);
 	return rc;
 }

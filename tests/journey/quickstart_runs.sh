@@ -28,6 +28,18 @@ for step in packages build files vault register seed verify damage increment ing
 done
 [ "$(grep -c '^restore .* \([0-9,]*\) of \1 equal' out)" = 2 ] || { cat out; exit 1; }
 
+# What the README shows is what this prints: line by line, but for numbers, sizes, times and names.
+# plain: of each step's line on stdin what does not change from run to run
+plain() {
+	sed -E 's/^(files +)[^:]*:/\1DIR:/
+		s/ [A-Z0-9]{4}-1 sealed/ IMAGE-1 sealed/; s/, [0-9,]+ files? could not be read \(see log\/seed\)//
+		s/[0-9][0-9,.]*( [kMGT]?B| s| MB\/s)?/N/g; s/ +/ /g; s/ $//'
+}
+steps='packages|build|files|vault|register|seed|verify|damage|increment|ingest|checkup|refused|restore|network'
+sed -nE "s/^    (($steps) .*)/\\1/p" "$TOP/README.md" | plain >shown
+grep -E "^($steps) " out | plain >printed
+diff shown printed || { echo "the README shows something else than the quickstart prints"; cat out; exit 1; }
+
 # Again: the demo of last time makes room.  Somebody else's directory does not.
 mkdir -p elsewhere/samara-demo
 echo mine >elsewhere/samara-demo/file
