@@ -217,7 +217,8 @@ verdict(const struct status *st, char line[LINE_MAX_LEN])
 	}
 	if (st->sealed != NULL) {
 		sealed_words(st, st->sealed, line);
-		return "NOT YET PROTECTED OFF SITE";
+		/* What came before it, over the line or by an earlier image, is at the vault. */
+		return st->whole > 0 ? "PROTECTED BUT" : "NOT YET PROTECTED OFF SITE";
 	}
 	if (st->line.reachable && st->line.missing > 0 && (st->held != NULL || st->by_line > 0)) {
 		(void)snprintf(line, LINE_MAX_LEN, "vault %s misses %" PRIu64 " chunks of this machine's snapshots.  Next: samara-seed refill",

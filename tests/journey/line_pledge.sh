@@ -84,6 +84,8 @@ samara-seed ship "$second" --carrier DHL --tracking T2 >out 2>log || fail "secon
 grep -q 'PUT .*/lists/2-delta-0 ' serve.log || fail "the second list did not go as a difference" serve.log
 ! grep -q 'PUT .*/lists/2-whole' serve.log || fail "the second list went whole" serve.log
 vault_says "pending on $second" || fail "the second snapshot is not pending" serve.log
+samara-seed status >out 2>&1 || fail "status with one image at the vault and the next in the parcel" out
+grep -q "^PROTECTED BUT: image $second is in the parcel" out || fail "status forgets what is at the vault" out
 samara-import ingest vault disk2 >out 2>&1 || fail "second ingest" out
 ! vault_says pending || { samara-import list vault snapshots; fail "not whole after its disk" out; }
 
