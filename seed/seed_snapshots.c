@@ -5,6 +5,7 @@
 
 #include "common/base/err.h"
 #include "common/base/human.h"
+#include "common/base/io.h"
 #include "common/base/out.h"
 #include "common/crypto/sign.h"
 #include "common/flow/image_state.h"
@@ -156,22 +157,38 @@ last_contact(struct state *s)
 	return when;
 }
 
+/* Is anybody there?  The time by the vault's clock, or -1 with the reason. */
+static int
+vault_greet(struct known *k)
+{
+	struct line_usual *u = line_usual_glance(k->s, &k->why);
+	int64_t since = io_mono_ns();
+	uint8_t *bytes = NULL;
+	struct contact c;
+	int rc = -1;
+
+	if (u == NULL)
+		return -1;
+	if ((rc = line_call(line_usual_line(u), "GET", "contact", 1, NULL, NULL, &contact_schema, &c, &bytes, &k->why)) == 0)
+		k->when = c.time / 1000000000;
+	else
+		line_usual_silent(since, &k->why);
+	free(bytes);
+	line_usual_close(u);
+	return rc;
+}
+
 /* Ask once: where nobody answers, what is known here is shown. */
 static int
 vault_ask(struct known *k, struct err *e)
 {
 	struct line_usual *u = NULL;
-	uint8_t *bytes = NULL;
-	struct contact c;
 	int rc = -1;
 
 	err_clear(&k->why);
-	if (line_usual_is_there(k->s) && (u = line_usual_open(k->s, &k->why)) != NULL &&
-	    line_call(line_usual_line(u), "GET", "contact", 1, NULL, NULL, &contact_schema, &c, &bytes, &k->why) == 0) {
-		k->when = c.time / 1000000000;
+	/* It may take a while over a long list; whether it is there is known at once. */
+	if (line_usual_is_there(k->s) && vault_greet(k) == 0 && (u = line_usual_open(k->s, &k->why)) != NULL)
 		rc = line_snapshots(line_usual_line(u), k->s->trust.vault_id, k->s->id.machine_id, NULL, row_take, k, &k->why);
-	}
-	free(bytes);
 	line_usual_close(u);
 	k->asked = rc == 0;
 	if (!k->asked)

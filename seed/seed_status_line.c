@@ -42,7 +42,8 @@ notices_take(struct status_line *l, struct fmt_view notices)
 static int
 vault_ask(struct state *s, struct status_line *l, struct err *e)
 {
-	struct line_usual *u = line_usual_open(s, e);
+	struct line_usual *u = line_usual_glance(s, e);
+	int64_t since = io_mono_ns();
 	uint8_t *bytes = NULL;
 	struct contact c;
 	int rc;
@@ -57,6 +58,8 @@ vault_ask(struct state *s, struct status_line *l, struct err *e)
 		l->time = c.time / 1000000000;
 		notices_take(l, c.notices);
 	}
+	if (rc != 0)
+		line_usual_silent(since, e);
 	free(bytes);
 	line_usual_close(u);
 	return rc;

@@ -29,7 +29,8 @@ struct net_client *
 line_client_new(const struct line *l, const uint8_t *pin, struct err *e)
 {
 	struct net_client_options o = { .url = l->facts.url, .pin = pin, .server_name = l->vault_name, .proxy = l->proxy,
-	    .throttle = l->o.throttle, .first_wait = l->o.first_wait };
+	    .throttle = l->o.throttle, .first_wait = l->o.first_wait, .connect_seconds = l->o.seconds,
+	    .stall_seconds = l->o.seconds };
 
 	return net_client_new(&o, e);
 }

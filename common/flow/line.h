@@ -26,6 +26,7 @@ struct line_options {
 	const char *proxy;		/* NULL: as the policy or the environment says */
 	struct throttle *throttle;	/* borrowed; NULL: as fast as it goes */
 	unsigned first_wait;		/* as net_client_options; 0: its default */
+	unsigned seconds;		/* for a connection, and without a byte either way, and then no token is asked for twice; 0: net_client's defaults */
 };
 
 /**

@@ -71,7 +71,7 @@ static int
 identity_fetch(struct line *l, struct net_answer *r, struct err *e)
 {
 	struct net_client *c = line_client_new(l, NULL, e);
-	struct net_ask a = { .method = "GET", .tries = 3, .answer_max = SMALL_STATEMENT_MAX };
+	struct net_ask a = { .method = "GET", .tries = l->o.seconds > 0 ? 1 : 3, .answer_max = SMALL_STATEMENT_MAX };
 	char path[LINE_PATH_MAX + 16];
 	int rc;
 
@@ -164,7 +164,7 @@ static int
 token_ask(struct line *l, struct net_answer *r, struct err *e)
 {
 	char path[LINE_PATH_MAX + 16];
-	struct net_ask a = { .method = "POST", .path = path, .tries = 3 };
+	struct net_ask a = { .method = "POST", .path = path, .tries = l->o.seconds > 0 ? 1 : 3 };
 	struct buf body;
 	struct err mine;
 	int rc = -1;

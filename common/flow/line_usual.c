@@ -26,10 +26,10 @@ line_usual_is_there(const struct state *s)
 	return s->trust.url[0] != '\0' || io->fstatat(s->fd, "vault.dsc", &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-struct line_usual *
-line_usual_open(struct state *s, struct err *e)
+static struct line_usual *
+usual_open(struct state *s, unsigned seconds, struct err *e)
 {
-	struct line_options o = { .state = s };
+	struct line_options o = { .state = s, .seconds = seconds };
 	struct line_usual *u = calloc(1, sizeof(*u));
 	struct policy p;
 	int ok = 0;
@@ -54,6 +54,25 @@ line_usual_open(struct state *s, struct err *e)
 		return NULL;
 	}
 	return u;
+}
+
+struct line_usual *
+line_usual_open(struct state *s, struct err *e)
+{
+	return usual_open(s, 0, e);
+}
+
+struct line_usual *
+line_usual_glance(struct state *s, struct err *e)
+{
+	return usual_open(s, LINE_GLANCE, e);
+}
+
+void
+line_usual_silent(int64_t since, struct err *e)
+{
+	if (e->code == ERR_LINE && io_mono_ns() - since >= (int64_t)LINE_GLANCE * 1000000000)
+		(void)err_set(e, ERR_LINE, "no answer within %u s", LINE_GLANCE);
 }
 
 void

@@ -10,6 +10,16 @@ struct line_usual;
 
 /* NULL with ${e}, as line_open; ERR_FORMAT where the policy cannot be read.  ${s} is borrowed.  Free with line_usual_close (NULL is allowed). */
 struct line_usual *line_usual_open(struct state *s, struct err *e);
+
+/*
+ * For who only looks, with a person before the screen: a vault that drops packets is given up after LINE_GLANCE seconds
+ * without a byte.
+ */
+#define LINE_GLANCE	4u
+struct line_usual *line_usual_glance(struct state *s, struct err *e);
+
+/* Why it is not reachable: "no answer within 4 s" where ${since} (io_mono_ns) is so long ago, else what ${e} says. */
+void line_usual_silent(int64_t since, struct err *e);
 void line_usual_close(struct line_usual *u);
 struct line *line_usual_line(struct line_usual *u);
 
