@@ -18,6 +18,7 @@
 #define PROBLEM_MAX	65536u		/* of an answer that refuses */
 #define ANSWER_MAX	(1u << 20)	/* where nobody said */
 #define BLOCK		(256L << 10)
+#define EXPECT_LEN	(1u << 20)	/* a longer body waits until the server says that it takes it; what is shorter costs less than the wait */
 
 static int
 failed(struct asking *t, enum err_code code, const char *what)
@@ -407,6 +408,8 @@ headers_make(struct asking *t)
 		list = curl_slist_append(list, line);
 	(void)snprintf(line, 1024, NET_MARK ": %s", t->mark);
 	if ((more = curl_slist_append(list, line)) != NULL)
+		list = more;
+	if (t->a->body_len <= EXPECT_LEN && (more = curl_slist_append(list, "Expect:")) != NULL)
 		list = more;
 	(void)pthread_mutex_lock(&t->c->lock);
 	if (t->c->token != NULL) {
