@@ -51,6 +51,9 @@ struct fetch {
 	unsigned reading;		/* requests under way; since: when the first of them began */
 	int64_t since, busy_ns;
 	int ended;
+	uint8_t *known_id;		/* places that are known without asking, ids rising */
+	struct line_place *known;
+	size_t nknown;
 	struct pool *asker, *readers;
 };
 
@@ -60,6 +63,12 @@ static struct want **
 bucket_of(struct fetch *f, const uint8_t id[DIGEST_LEN])
 {
 	return &f->bucket[le16_get(id) % BUCKETS];
+}
+
+static int
+id_order(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_LEN);
 }
 
 static struct want *
@@ -72,11 +81,22 @@ want_find(struct fetch *f, const uint8_t id[DIGEST_LEN])
 	return w;
 }
 
+/* Where it lies, if that is known without asking. */
+static const struct line_place *
+place_known(const struct fetch *f, const uint8_t id[DIGEST_LEN])
+{
+	const uint8_t *at = f->nknown == 0 ? NULL : bsearch(id, f->known_id, f->nknown, DIGEST_LEN, id_order);
+	const struct line_place *p = at == NULL ? NULL : &f->known[(size_t)(at - f->known_id) / DIGEST_LEN];
+
+	return p != NULL && !line_place_is_none(p) ? p : NULL;
+}
+
 /* NULL without memory. */
 static struct want *
 want_add(struct fetch *f, const uint8_t id[DIGEST_LEN])
 {
 	struct want *w = calloc(1, sizeof(*w)), **b = bucket_of(f, id);
+	const struct line_place *p;
 
 	if (w == NULL)
 		return NULL;
@@ -86,7 +106,12 @@ want_add(struct fetch *f, const uint8_t id[DIGEST_LEN])
 	w->before = f->last;
 	*(f->last != NULL ? &f->last->next : &f->first) = w;
 	f->last = w;
-	f->fresh++;
+	if ((p = place_known(f, id)) != NULL) {
+		w->place = *p;
+		w->state = WANT_KNOWN;
+	} else {
+		f->fresh++;
+	}
 	pthread_cond_broadcast(&f->changed);
 	return w;
 }
@@ -461,7 +486,32 @@ fetch_free(struct fetch *f)
 	}
 	pthread_cond_destroy(&f->changed);
 	pthread_mutex_destroy(&f->lock);
+	free(f->known_id);
+	free(f->known);
 	free(f);
+}
+
+void
+fetch_know(struct fetch *f, const uint8_t *ids, size_t n, const struct line_place *places)
+{
+	uint8_t *id = malloc(n * DIGEST_LEN + 1), *old_id;
+	struct line_place *p = malloc((n + 1) * sizeof(*p)), *old;
+
+	if (id == NULL || p == NULL)
+		n = 0;
+	else {
+		memcpy(id, ids, n * DIGEST_LEN);
+		memcpy(p, places, n * sizeof(*p));
+	}
+	pthread_mutex_lock(&f->lock);
+	old_id = f->known_id;
+	old = f->known;
+	f->known_id = id;
+	f->known = p;
+	f->nknown = n;
+	pthread_mutex_unlock(&f->lock);
+	free(old_id);
+	free(old);
 }
 
 void

@@ -30,6 +30,14 @@ struct fetch *fetch_new(const struct fetch_ops *ops, size_t memory, unsigned rea
 /* Requests under way are waited for.  NULL is allowed. */
 void fetch_free(struct fetch *f);
 
+/**
+ * fetch_know(f, ids, n, places):
+ * Where ${n} rising ids lie was found out for another purpose: they are not asked for
+ * again.  Takes the place of what was said before; a hint, copied, passed over without
+ * memory.
+ */
+void fetch_know(struct fetch *f, const uint8_t *ids, size_t n, const struct line_place *places);
+
 /* ${id} will be asked for; each want is taken back by one unwant.  Any thread, at once. */
 void fetch_want(struct fetch *f, const uint8_t id[DIGEST_LEN]);
 void fetch_unwant(struct fetch *f, const uint8_t id[DIGEST_LEN]);

@@ -336,6 +336,8 @@ source_places(const struct source *s, const uint8_t *ids, size_t n, uint32_t *le
 	rc = container_places(s->line, ids, n, p, e);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		len[i] = p[i].len;
+	if (rc == 0 && s->fetch != NULL)
+		fetch_know(s->fetch, ids, n, p);
 	free(p);
 	return rc;
 }

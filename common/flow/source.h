@@ -114,7 +114,7 @@ void source_unwant(struct source *s, const uint8_t id[DIGEST_LEN]);
 /**
  * source_places(s, ids, n, len, e):
  * Ask the line for ${n} rising ids, at most ASK_IDS_MAX: ${len} of each one's frame, 0 where it has no good
- * copy.  0, or -1 with ${e}; without a line all are 0.
+ * copy.  0, or -1 with ${e}; without a line all are 0.  They are not asked for again when they are read.
  */
 int source_places(const struct source *s, const uint8_t *ids, size_t n, uint32_t *len, struct err *e);
 

@@ -297,6 +297,39 @@ what_was_just_used_is_not_read_again(void **state)
 	fetch_free(g);
 }
 
+static void
+what_is_known_already_is_asked_for_only_when_it_is_gone(void **state)
+{
+	struct far f = { 0 };
+	struct fetch *g = begin(&f, MEMORY);
+	uint8_t ids[20 * DIGEST_LEN];
+	struct line_place places[20];
+
+	(void)state;
+	/* By their first byte these ids rise; the one that is not there is asked for as ever. */
+	for (unsigned i = 0, n = 0; n < 20; i++) {
+		id_of(i, ids + n * DIGEST_LEN);
+		n += n == 0 || memcmp(ids + (n - 1) * DIGEST_LEN, ids + n * DIGEST_LEN, DIGEST_LEN) < 0;
+	}
+	assert_int_equal(far_places(&f, ids, 20, places, NULL), 0);
+	memset(&places[3], 0, sizeof(places[3]));
+	f.asks = 0;
+	fetch_know(g, ids, 20, places);
+	for (unsigned n = 0; n < 20; n++)
+		if (n != 3)
+			get_right(g, number_of(ids + n * DIGEST_LEN));
+	assert_int_equal(f.asks, 0);
+	get_right(g, number_of(ids + 3 * DIGEST_LEN));
+	assert_int_equal(f.asks, 1);
+	fetch_free(g);
+	f = (struct far){ .gone_once = 1 };
+	g = begin(&f, MEMORY);
+	fetch_know(g, ids, 1, places);
+	get_right(g, number_of(ids));
+	assert_int_equal(f.asks, 1);
+	fetch_free(g);
+}
+
 struct crowd {
 	struct fetch *g;
 	unsigned next;
@@ -339,6 +372,7 @@ main(void)
 		cmocka_unit_test(a_chunk_without_a_good_copy_is_missing),
 		cmocka_unit_test(what_was_of_no_use_is_asked_for_and_read_anew),
 		cmocka_unit_test(what_was_just_used_is_not_read_again),
+		cmocka_unit_test(what_is_known_already_is_asked_for_only_when_it_is_gone),
 		cmocka_unit_test(many_threads_get_what_they_ask_for_with_little_memory),
 	};
 
