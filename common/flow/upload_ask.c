@@ -14,6 +14,23 @@
 
 static const uint8_t nothing[DIGEST_LEN];
 
+/* The session's directory, which a question seldom has to make: making it, even again, is made durable. */
+static int
+dir_at_hand(const struct vault *v, const uint8_t id[ID_LEN], struct err *e)
+{
+	struct err mine;
+	int fd;
+
+	err_clear(&mine);
+	if ((fd = upload_dir(v, id, 0, &mine)) != -1)
+		return fd;
+	if (mine.code == ERR_NOT_FOUND)
+		return upload_dir(v, id, 1, e);
+	if (e != NULL)
+		*e = mine;
+	return -1;
+}
+
 /* Whoever makes a run does it alone: descriptor to close, or -1. */
 static int
 run_turn(int dirfd, struct err *e)
@@ -198,7 +215,7 @@ upload_answer(struct vault *v, const struct cat_machine *m, const struct cat_ses
     uint8_t *states, struct err *e)
 {
 	struct upload_promises promises;
-	int fd = upload_dir(v, s->id, 1, e), rc;
+	int fd = dir_at_hand(v, s->id, e), rc;
 
 	if (fd == -1)
 		return -1;
@@ -236,7 +253,7 @@ upload_lost(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LE
 		return -1;
 	if (rc == 1 || base.state == SNAPSHOT_WHOLE)
 		return 0;
-	if ((fd = upload_dir(v, id, 1, e)) == -1)
+	if ((fd = dir_at_hand(v, id, e)) == -1)
 		return -1;
 	if ((rc = run_get(&k, fd, "lost", base.digest, &r, e)) == 0) {
 		rc = id_run_page(&r, after, p->ids, p->cap, &p->n, &p->more, e);
@@ -256,7 +273,7 @@ upload_lacking(struct vault *v, const struct cat_machine *m, const uint8_t id[ID
 
 	p->n = 0;
 	p->more = 0;
-	if (upload_touch(v, m, id, &s, e) != 0 || (fd = upload_dir(v, id, 1, e)) == -1)
+	if (upload_touch(v, m, id, &s, e) != 0 || (fd = dir_at_hand(v, id, e)) == -1)
 		return -1;
 	if ((rc = id_run_open(fd, "lacking", &r, e)) == 0) {
 		rc = id_run_page(&r, after, p->ids, p->cap, &p->n, &p->more, e);
