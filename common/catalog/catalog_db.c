@@ -15,8 +15,11 @@
 #include "common/catalog/vfs.h"
 
 #define SCHEMA_VERSION	8
-#define BUSY_MS		60000
 #define STATEMENTS	1024
+#define BUSY_STEP_MS	2	/* between two looks whether the catalog is free, at first: a commit takes some tens */
+#define BUSY_STEPS	500
+#define BUSY_LATER_MS	25
+#define BUSY_LATER_STEPS	2400	/* a minute in all */
 
 struct statement {
 	char *sql;
@@ -283,6 +286,20 @@ schema_check(struct catalog *c, const uint8_t vault_id[ID_LEN], struct err *e)
 	return 0;
 }
 
+/*
+ * Whoever waits for a commit looks often: SQLite's own handler sleeps up to a tenth of a second at a time,
+ * and each question of a backup came that much later.
+ */
+static int
+busy_wait(void *arg, int tries)
+{
+	(void)arg;
+	if (tries >= BUSY_STEPS + BUSY_LATER_STEPS)
+		return 0;
+	(void)sqlite3_sleep(tries < BUSY_STEPS ? BUSY_STEP_MS : BUSY_LATER_MS);
+	return 1;
+}
+
 struct catalog *
 catalog_open(const char *path, const uint8_t vault_id[ID_LEN], int create, struct err *e)
 {
@@ -301,7 +318,7 @@ catalog_open(const char *path, const uint8_t vault_id[ID_LEN], int create, struc
 	}
 	err_clear(&mine);
 	(void)sqlite3_extended_result_codes(c->db, 1);
-	(void)sqlite3_busy_timeout(c->db, BUSY_MS);
+	(void)sqlite3_busy_handler(c->db, busy_wait, NULL);
 	if (db_exec(c, "PRAGMA page_size=4096; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536;"
 	    "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=EXTRA; PRAGMA trusted_schema=OFF;"
 	    "PRAGMA foreign_keys=OFF", &mine) != 0 ||
