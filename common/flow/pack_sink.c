@@ -179,11 +179,22 @@ sink_push_locked(struct pack_sink *s, struct err *e)
 	return rc;
 }
 
+/*
+ * How long the next pack may get.  The first ones over a line are short, 1, 2, 4 and 8 MiB: so
+ * it has something to carry while the next is being filled, which may take long where each
+ * chunk is asked for from afar.
+ */
+static uint64_t
+pack_most_locked(const struct pack_sink *s)
+{
+	return s->o.line == NULL || s->next_seq > LINE_RAMP ? PACK_LEN_MAX : PACK_LEN_MAX >> (LINE_RAMP + 1 - s->next_seq);
+}
+
 /* Have a pack being filled that takes ${len} more inner bytes. */
 static int
 sink_room_locked(struct pack_sink *s, uint32_t len, struct err *e)
 {
-	uint64_t frame = chunk_frame_len(len);
+	uint64_t frame = chunk_frame_len(len), most;
 
 	for (;;) {
 		if (sink_failed_locked(s, e) != 0)
@@ -196,8 +207,9 @@ sink_room_locked(struct pack_sink *s, uint32_t len, struct err *e)
 			pthread_cond_wait(&s->changed, &s->lock);
 			continue;
 		}
-		if (s->filling->n < PARTS_MAX_PACK && s->filling->used + len <= PACK_LEN_MAX &&
-		    pack_len(s->filling->n + 1, s->filling->frames_len + frame) <= PACK_LEN_MAX)
+		most = s->filling->n > 0 ? pack_most_locked(s) : PACK_LEN_MAX;
+		if (s->filling->n < PARTS_MAX_PACK && s->filling->used + len <= most &&
+		    pack_len(s->filling->n + 1, s->filling->frames_len + frame) <= most)
 			return 0;
 		if (sink_push_locked(s, e) != 0)
 			return -1;

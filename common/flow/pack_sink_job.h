@@ -13,6 +13,7 @@
 #define SINK_SLOTS	4u	/* finished packs in memory, and one more for each disk */
 #define SINK_SLOTS_MAX	(SINK_SLOTS + PACK_SINK_DISKS)
 #define ARENAS		4u	/* packs being filled or sealed */
+#define LINE_RAMP	4u	/* packs over a line that are shorter than they may be, the first */
 #define BLOCK		4096u
 #define SLOT_CAP	(PACK_LEN_MAX + BLOCK)
 #define FLIGHT_BUCKETS	65536u
