@@ -1,10 +1,14 @@
 #include <curl/curl.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "common/base/err.h"
 #include "common/base/io.h"
@@ -18,6 +22,9 @@
 #define PROBLEM_MAX	65536u		/* of an answer that refuses */
 #define ANSWER_MAX	(1u << 20)	/* where nobody said */
 #define BLOCK		(256L << 10)
+#define WINDOW_SHARE	4u		/* of a second: what may be on its way here, of one answer, where a rate is set */
+#define WINDOW_LEAST	(16u << 10)
+#define HEADS		50u		/* one byte in so many: heads of TCP and TLS, for the throttle; 28 to 60 on common lines */
 #define EXPECT_LEN	(1u << 20)	/* a longer body waits until the server says that it takes it; what is shorter costs less than the wait */
 
 static int
@@ -72,19 +79,34 @@ on_connected(void *arg, char *to, char *from, int to_port, int from_port)
 	return CURL_PREREQFUNC_OK;
 }
 
+/* What ${n} bytes take on the line, about; and the other way round, one at least. */
+static uint64_t
+line_bytes(uint64_t n)
+{
+	return n + n / HEADS;
+}
+
+static uint64_t
+body_bytes(uint64_t n)
+{
+	n -= n / (HEADS + 1);
+	return n > 0 ? n : 1;
+}
+
 static size_t
 on_send(char *out, size_t size, size_t n, void *arg)
 {
 	struct asking *t = arg;
 	const struct net_ask *a = t->a;
-	uint64_t cap = (uint64_t)size * n, left = a->body_len - t->off;
+	uint64_t cap = (uint64_t)size * n, left = a->body_len - t->off, paid;
 	long put;
 
 	if (cap > left)
 		cap = left;
 	if (cap == 0)
 		return 0;
-	cap = throttle_take(t->c->throttle, cap);
+	if (t->c->throttle != NULL && (paid = body_bytes(throttle_take(t->c->throttle, line_bytes(cap)))) < cap)
+		cap = paid;
 	if (a->body != NULL) {
 		memcpy(out, (const uint8_t *)a->body + t->off, (size_t)cap);
 		put = (long)cap;
@@ -210,6 +232,29 @@ answer_begins(struct asking *t)
 	return 0;
 }
 
+/*
+ * An answer is not to come faster than it may be taken: what the kernel took in
+ * meanwhile went over the line already.  So where a rate is set the window that is
+ * offered is small; where none is set any more it is as it was.
+ */
+static void
+window_fit(struct asking *t)
+{
+	uint64_t rate = throttle_rate(t->c->throttle), window = rate / WINDOW_SHARE;
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	int clamp;
+
+	if (rate == 0 && !atomic_load(&t->c->narrow))
+		return;
+	atomic_store(&t->c->narrow, true);
+	clamp = rate == 0 || window > INT_MAX / 2 ? INT_MAX / 2 : window < WINDOW_LEAST ? (int)WINDOW_LEAST : (int)window;
+	if (clamp == t->window || curl_easy_getinfo(t->curl, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD)
+		return;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof(clamp));
+	if (rate == 0)
+		t->window = clamp;
+}
+
 static size_t
 on_bytes(char *bytes, size_t size, size_t n, void *arg)
 {
@@ -233,8 +278,9 @@ on_bytes(char *bytes, size_t size, size_t n, void *arg)
 		(void)failed(t, ERR_PROTOCOL, "the answer is longer than it can be");
 		return 0;
 	}
-	for (uint64_t paid = 0; t->c->throttle != NULL && paid < len; )
-		paid += throttle_take(t->c->throttle, len - paid);
+	window_fit(t);
+	for (uint64_t paid = 0, all = line_bytes(len); t->c->throttle != NULL && paid < all; )
+		paid += throttle_take(t->c->throttle, all - paid);
 	if (t->a->take == NULL) {
 		buf_add(&t->r->body, bytes, len);
 		return len;
@@ -456,7 +502,7 @@ asking_try(struct asking *t)
 	(void)text_hex(t->mark, mark, sizeof(mark));
 	headers = headers_make(t);
 	t->off = t->got = 0;
-	t->failed = t->wrong_pin = t->ranged = t->strange = 0;
+	t->failed = t->wrong_pin = t->ranged = t->strange = t->window = 0;
 	t->skipped = t->taken;
 	t->r->status = 0;
 	buf_reset(&t->r->body);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "common/net/net_client.h"
 #include "common/net/net_mark.h"
@@ -27,6 +28,7 @@ struct net_client {
 	void *idle[ASKING_IDLE];	/* CURL */
 	unsigned nidle;
 	atomic_uint_fast64_t sent, received;
+	atomic_bool narrow;		/* a window was made small for a rate: connections that are kept may have it still */
 };
 
 /* One try of a request. */
@@ -46,6 +48,7 @@ struct asking {
 	int wrong_pin;
 	char mark[2 * NET_MARK_LEN + 1];	/* of this try; its answer has the same, where the server gives any back */
 	int strange;			/* an answer with another came */
+	int window;			/* the wide one that was set for this try; 0: none */
 	uint64_t range_begin, range_end;	/* of Content-Range */
 	int ranged;
 };

@@ -91,6 +91,20 @@ throttle_grant(struct throttle *t, int64_t now, uint64_t want, int64_t *wait)
 }
 
 uint64_t
+throttle_rate(struct throttle *t)
+{
+	uint64_t rate;
+
+	if (t == NULL)
+		return 0;
+	(void)pthread_mutex_lock(&t->lock);
+	look(t, io_mono_ns());
+	rate = t->now_rate;
+	(void)pthread_mutex_unlock(&t->lock);
+	return rate;
+}
+
+uint64_t
 throttle_take(struct throttle *t, uint64_t want)
 {
 	uint64_t granted;

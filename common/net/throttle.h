@@ -25,6 +25,9 @@ void throttle_free(struct throttle *t);
  */
 uint64_t throttle_take(struct throttle *t, uint64_t want);
 
+/* The rate that holds now, bytes a second; 0: none, also where ${t} is NULL. */
+uint64_t throttle_rate(struct throttle *t);
+
 /**
  * throttle_grant(t, now, want, wait):
  * The same without the waiting, ${now} being the monotonic time: how many of

@@ -109,6 +109,10 @@ no_rate_is_no_limit(void **state)
 	assert_int_equal(throttle_grant(t, SECOND, 1u << 30, &wait), 1u << 30);
 	assert_int_equal(throttle_take(t, 12345), 12345);
 	assert_int_equal(throttle_take(NULL, 12345), 12345);
+	assert_int_equal(throttle_rate(t), 0);
+	assert_int_equal(throttle_rate(NULL), 0);
+	p.rate = 64000;		/* it held for no time at all */
+	assert_int_equal(throttle_rate(t), 64000);
 	throttle_free(t);
 }
 
