@@ -19,12 +19,10 @@ unset CDPATH
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 export LC_ALL=C.UTF-8
-for v in $(env | sed -n 's/^\(\(SAMARA\|RESTIC\|BORG\)_[A-Z_]*\)=.*/\1/p'); do
-	unset "$v"
-done
+program=bench.sh
+. "$here/measure.sh"
 
 usage() { sed -n '2,/^set -eu/{/^set -eu/d;s/^# \{0,1\}//;p;}' "$here/bench.sh" >&2; exit 2; }
-fail() { echo "bench.sh: $*" >&2; exit 1; }
 
 runs=3 which='mixed tree' tools='' docs=1 trees=''
 while [ $# -gt 0 ]; do
@@ -40,17 +38,12 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$trees" ] || usage
 trees=$(cd "$trees" && pwd -P)
-[ -d "$trees/mixed/tree" ] && [ -d "$trees/v2/tree" ] ||
-    fail "$trees has no mixed/tree and v2/tree: make them with tests/bench/make_trees.sh $trees"
+trees_check
 for p in restic borg python3 /usr/bin/time; do
 	command -v "$p" >/dev/null || fail "$p is missing: apt-get install restic borgbackup time python3"
 done
 
-if [ -z "$tools" ]; then
-	tools=$top/build/bench
-	cmake -S "$top" -B "$tools" -G Ninja -DCMAKE_BUILD_TYPE=Release -DSAMARA_TESTS=OFF >/dev/null
-	cmake --build "$tools" >/dev/null
-fi
+tools_build
 PATH=$tools:$PATH
 
 scratch=$trees/bench-scratch
@@ -77,37 +70,6 @@ leave() {
 }
 trap leave EXIT
 trap 'exit 130' INT TERM
-
-# --- measuring ---
-
-bytes_below() { find "$@" -type f -printf '%s\n' | awk '{ s += $1 } END { printf "%.0f", s }'; }
-# Where a file system discards what is freed at once, one rm waits for each file.
-remove() { find "$@" -type f -print0 | xargs -0 -r -n 200 -P 16 rm -f; rm -rf "$@"; }
-warm() { find "$@" -type f -print0 | xargs -0 cat >/dev/null; }
-
-# measure JOB TOOL COMMAND...: run it; figures go to the results
-measure() {
-	m_job=$1 m_tool=$2
-	shift 2
-	sync
-	/usr/bin/time -q -o "$scratch/time" -f '%e	%U	%S	%M' "$@" >"$scratch/said" 2>&1 </dev/null || {
-		tail -n 20 "$scratch/said" >&2
-		fail "$m_job on $tree failed: $*"
-	}
-	printf '%s\t%s\t%s\t%s\t%s\n' "$run" "$tree" "$m_job" "$m_tool" "$(cat "$scratch/time")" >>"$results"
-	printf '  %-6s %-16s %-7s %s\n' "$tree" "$m_job" "$m_tool" "$(cat "$scratch/time")"
-}
-# note WHAT TOOL BYTES
-note() { printf '%s\t%s\t%s\t%s\t%s\n' "$run" "$tree" "$1" "$2" "$3" >>"$results"; }
-
-# The tools in the order of this run.
-turns() {
-	case $((run % 3)) in
-	1) echo "samara restic borg" ;;
-	2) echo "borg samara restic" ;;
-	*) echo "restic borg samara" ;;
-	esac
-}
 
 # --- the tools: each has new, build, check, blind, restore, increment ---
 
@@ -155,11 +117,6 @@ cp_restore() { measure restore cp cp -a "$src" "$out"; }
 
 # --- one run over one tree ---
 
-for_each() {
-	for tool in $(turns); do
-		"$@"
-	done
-}
 new() { "${tool}_new" >"$scratch/said" 2>&1 || { cat "$scratch/said" >&2; fail "$tool could not begin"; }; }
 build() {
 	warm "$src"
@@ -220,18 +177,7 @@ one_tree() {
 	remove "$d"
 }
 
-{
-	printf '# date\t%s\n' "$(date -u +%Y-%m-%d)"
-	printf '# commit\t%s%s\n' "$(git -C "$top" rev-parse --short=12 HEAD 2>/dev/null || echo unknown)" \
-	    "$(git -C "$top" diff --quiet HEAD -- common formats seed import verify 2>/dev/null || echo ', with changes')"
-	printf '# machine\t%s, %s processors, %s MB, Linux %s, %s\n' \
-	    "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \
-	    "$(awk '/^MemTotal/ { printf "%d", $2 / 1000 }' /proc/meminfo)" "$(uname -r)" \
-	    "$(stat -f -c %T "$trees")"
-	printf '# versions\tsamara %s, %s, %s, cp of coreutils %s\n' "$(samara-seed --version | awk '{ print $2; exit }')" \
-	    "$(restic version | awk '{ print $1, $2 }')" "$(borg --version)" \
-	    "$(cp --version | awk '{ print $NF; exit }')"
-} >"$results"
+results_begin "$(restic version | awk '{ print $1, $2 }'), $(borg --version), cp of coreutils $(cp --version | awk '{ print $NF; exit }')"
 
 run=1
 while [ "$run" -le "$runs" ]; do

@@ -2,14 +2,19 @@
 
 Proxy sees the connection as any computer on the way does: bytes of TLS.  HttpProxy holds the vault's own TLS key, as a
 server in front of it would, and hurts the requests and answers themselves.  Each does what .fault says to the first that
-it fits, and then nothing more until it is given another.
+it fits, and then nothing more until it is given another.  LateProxy hurts nothing: everything comes later.
+
+    line_proxy.py late ADDRESS PORT UPSTREAM MS     a LateProxy, until it is killed
 """
 import ctypes
 import os
+import queue
 import re
 import socket
 import ssl
+import sys
 import threading
+import time
 
 from line_between import certificate
 
@@ -35,10 +40,10 @@ def shut(*sockets):
 
 
 class Listener:
-    def __init__(self, upstream, fault=None):
+    def __init__(self, upstream, fault=None, at=("127.0.0.1", 0)):
         self.upstream, self.fault = upstream, fault
         self.lock = threading.Lock()
-        self.listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.listening = socket.create_server(at, backlog=64)
         self.port = self.listening.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -138,6 +143,45 @@ class Proxy(Listener):
             data = bytearray(data)
             data[at] ^= 1
             sink.sendall(bytes(data))
+
+
+class LateProxy(Proxy):
+    """Each byte comes ${seconds} later than it would, and no slower: much is on its way at once."""
+    def __init__(self, seconds, upstream, at):
+        self.seconds = seconds
+        super().__init__(upstream, at=at)
+
+    def connect(self):
+        s = super().connect()
+        s.settimeout(None)
+        return s
+
+    def pump(self, both, side, fault):
+        on_its_way = queue.Queue(4096)
+        writer = threading.Thread(target=self.deliver, args=(both, side, on_its_way), daemon=True)
+        writer.start()
+        data = b"-"
+        while data:
+            try:
+                data = both[side].recv(65536)
+            except OSError:
+                data = b""
+            on_its_way.put((time.monotonic() + self.seconds, data))
+        writer.join()
+
+    @staticmethod
+    def deliver(both, side, on_its_way):
+        data = b"-"
+        while data:
+            due, data = on_its_way.get()
+            pause(max(0, due - time.monotonic()))
+            try:
+                if data:
+                    both[1 - side].sendall(data)
+                else:
+                    both[1 - side].shutdown(socket.SHUT_WR)
+            except OSError:
+                shut(both[side])    # nobody is there to take the rest
 
 
 # --- requests and answers
@@ -324,3 +368,8 @@ class AnyProxy(HttpProxy, Proxy):
 
     def begin(self, client):
         (HttpProxy if isinstance(self.fault, HttpFault) else Proxy).begin(self, client)
+
+
+if __name__ == "__main__" and sys.argv[1] == "late":
+    late = LateProxy(int(sys.argv[5]) / 1000, lambda: int(sys.argv[4]), (sys.argv[2], int(sys.argv[3])))
+    threading.Event().wait()
