@@ -226,7 +226,7 @@ inside_session(const struct net_ask *a, const char *what, const uint8_t *id, con
 		return upload_commit(inside.v, &inside.m, id, &c, &done, e) != 0 ? -1 : inside_out(&committed_schema, &done, out, e);
 	}
 	if (strncmp(what, "packs/", 6) != 0)
-		return err_set(e, ERR_LINE, "nobody answers that here");
+		return err_set(e, ERR_NOT_FOUND, "nobody answers that here");	/* and waiting for it is of no use */
 	for (size_t i = 0; i < DIGEST_LEN; i++) {
 		assert_int_equal(sscanf(what + 6 + 2 * i, "%2x", &v), 1);
 		pack[i] = (uint8_t)v;

@@ -22,6 +22,13 @@
 
 #define LISTING_BYTES	(128u << 10)	/* more than the listing of the tree takes: files as new as these are flagged, and the next one differs */
 
+/* Each waits for a second: races between the hands are seen at a third of the places. */
+#ifdef __SANITIZE_THREAD__
+#define TORN_STEP	3
+#else
+#define TORN_STEP	1
+#endif
+
 struct world {
 	struct build_maker b;
 	char vault[96];
@@ -230,7 +237,7 @@ a_torn_line_costs_nothing_twice(void **state)
 
 	tree(w);
 	w->o.patience = 1;
-	for (unsigned at = 1; at < 40; at++) {
+	for (unsigned at = 1; at < 40; at += TORN_STEP) {
 		count_anew();
 		inside.cut_at = at;
 		inside.cut_for = 1000000;
@@ -241,7 +248,7 @@ a_torn_line_costs_nothing_twice(void **state)
 		assert_non_null(strstr(w->e.next, "samara-seed backup"));
 		torn++;
 	}
-	assert_true(torn > 4);
+	assert_true(torn > 4 / TORN_STEP);
 	assert_int_equal(inside.chunks.twice, 0);
 	count_anew();
 	done(w);
@@ -259,7 +266,7 @@ a_torn_increment_goes_on(void **state)
 	done(w);
 	file_put(w, "fresh", 5000, 77);
 	w->o.patience = 1;
-	for (unsigned at = 1; at < 40; at++) {
+	for (unsigned at = 1; at < 40; at += TORN_STEP) {
 		count_anew();
 		inside.cut_at = at;
 		inside.cut_for = 1000000;
