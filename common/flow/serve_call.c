@@ -164,7 +164,7 @@ serve_query(const struct serve_call *c, const char *name, char *out, size_t cap)
 
 	out[0] = '\0';
 	if (at == NULL || len >= cap)
-		return 1;
+		return at == NULL ? 1 : -1;
 	memcpy(out, at, len);
 	out[len] = '\0';
 	return 0;
@@ -174,13 +174,16 @@ int
 serve_query_u64(const struct serve_call *c, const char *name, uint64_t *v)
 {
 	char text[24];
+	int rc;
 
 	*v = 0;
-	if (serve_query(c, name, text, sizeof(text)) != 0 || text[0] == '\0')
-		return 1;
+	if ((rc = serve_query(c, name, text, sizeof(text))) != 0)
+		return rc;
+	if (text[0] == '\0')
+		return -1;
 	for (const char *p = text; *p != '\0'; p++) {
 		if (*p < '0' || *p > '9' || *v > (UINT64_MAX - 9) / 10)
-			return 1;
+			return -1;
 		*v = *v * 10 + (uint64_t)(*p - '0');
 	}
 	return 0;

@@ -73,7 +73,7 @@ void serve_figure(struct serve_call *c, const char *name, uint64_t value);
 /* The HTTP status that belongs to an error (docs/api.yaml). */
 unsigned serve_status(const struct err *e);
 
-/* "name=VALUE" of the query as text (at most ${cap} - 1 bytes; 0, or 1 it is not there), or as a number. */
+/* "name=VALUE" of the query as text (at most ${cap} - 1 bytes), or as a number: 0; 1 it is not there; -1 it is another thing. */
 int serve_query(const struct serve_call *c, const char *name, char *out, size_t cap);
 int serve_query_u64(const struct serve_call *c, const char *name, uint64_t *v);
 

@@ -284,9 +284,10 @@ static int
 gaps_image(struct serve_call *c, uint8_t image[ID_LEN], int *given, struct err *e)
 {
 	char hex[2 * ID_LEN + 1];
+	int rc = serve_query(c, "image", hex, sizeof(hex));
 
-	*given = serve_query(c, "image", hex, sizeof(hex)) == 0;
-	if (!*given)
+	*given = rc != 1;
+	if (rc == 1)
 		return 0;
 	for (size_t i = 0; i < ID_LEN; i++) {
 		int high = digit_of(hex[2 * i]), low = high < 0 ? -1 : digit_of(hex[2 * i + 1]);

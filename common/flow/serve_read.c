@@ -171,10 +171,8 @@ snapshots_answer(struct serve_call *c, struct err *e)
 	struct cat_gone like_gone = { 0 };
 	int rc;
 
-	if (serve_query_u64(c, "after", &p.after) != 0)
-		p.after = 0;
-	if (p.after > INT64_MAX)
-		return err_set(e, ERR_USAGE, "after=%llu is no number of a snapshot", (unsigned long long)p.after);
+	if (serve_query_u64(c, "after", &p.after) < 0 || p.after > INT64_MAX)
+		return err_set(e, ERR_USAGE, "after=N is the number of a snapshot");
 	buf_init(&p.rows);
 	memcpy(like.machine_id, c->machine.id, ID_LEN);
 	memcpy(like_gone.machine_id, c->machine.id, ID_LEN);

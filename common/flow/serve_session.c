@@ -47,8 +47,8 @@ after_of(const struct serve_call *c, uint8_t after[DIGEST_LEN], struct err *e)
 	static const char digits[] = "0123456789abcdef";
 	char text[2 * DIGEST_LEN + 2];
 
-	if (serve_query(c, "after", text, sizeof(text)) != 0)
-		return strstr(c->in->query, "after=") != NULL ? err_set(e, ERR_USAGE, "\"after\" is no id in hex") : 1;
+	if (serve_query(c, "after", text, sizeof(text)) == 1)
+		return 1;
 	if (strlen(text) != (size_t)2 * DIGEST_LEN || strspn(text, digits) != (size_t)2 * DIGEST_LEN)
 		return err_set(e, ERR_USAGE, "\"after\" is no id in hex");
 	for (size_t i = 0; i < DIGEST_LEN; i++)
@@ -225,23 +225,31 @@ ask_post(struct serve_call *c, struct err *e)
 	return rc;
 }
 
+/* Is there room for ${more} of this machine in its quota?  0; -1 with ERR_QUOTA and its figures. */
+static int
+quota_allows(struct serve_call *c, uint64_t more, struct err *e)
+{
+	struct quota_figures q;
+
+	if (machine_quota(c->v, c->machine.id, more, &q, e) == 0)
+		return 0;
+	serve_figure(c, "quota", q.quota);
+	serve_figure(c, "used", q.used);
+	serve_figure(c, "more", q.more);
+	return -1;
+}
+
 static int
 pack_put_one(struct serve_call *c, struct err *e)
 {
 	uint8_t id[ID_LEN], pack[DIGEST_LEN];
-	struct quota_figures q;
 	const uint8_t *bytes;
 	size_t len;
 	int rc;
 
-	if (session_of(c, id, e) != 0 || serve_part_hex(c, 1, pack, DIGEST_LEN, e) != 0)
+	if (session_of(c, id, e) != 0 || serve_part_hex(c, 1, pack, DIGEST_LEN, e) != 0 ||
+	    quota_allows(c, c->in->body_len, e) != 0)
 		return -1;
-	if (machine_quota(c->v, c->machine.id, c->in->body_len, &q, e) != 0) {
-		serve_figure(c, "quota", q.quota);
-		serve_figure(c, "used", q.used);
-		serve_figure(c, "more", q.more);
-		return -1;
-	}
 	gate_enter();
 	if ((rc = serve_body(c, PACK_LEN_MAX, &bytes, &len, e)) == 0) {
 		rc = upload_pack(c->v, &c->machine, id, pack, bytes, len, e);
@@ -266,6 +274,17 @@ body_read(void *arg, uint64_t off, void *out, size_t cap)
 	return (ssize_t)n;
 }
 
+/* Lists are no packs, but a machine may have no more of them waiting than its quota leaves. */
+static int
+lists_allowed(struct serve_call *c, struct err *e)
+{
+	uint64_t waiting;
+
+	if (c->machine.quota == 0)
+		return 0;
+	return upload_waiting(c->v, &c->machine, &waiting, e) != 0 ? -1 : quota_allows(c, waiting + c->in->body_len, e);
+}
+
 static int
 list_put(struct serve_call *c, struct err *e)
 {
@@ -275,7 +294,7 @@ list_put(struct serve_call *c, struct err *e)
 	uint64_t seq;
 	int rc;
 
-	if (session_of(c, id, e) != 0 || part_of(c->part[1], &seq, &kind, &part, e) != 0)
+	if (session_of(c, id, e) != 0 || part_of(c->part[1], &seq, &kind, &part, e) != 0 || lists_allowed(c, e) != 0)
 		return -1;
 	if ((rc = upload_list(c->v, &c->machine, id, seq, kind, part, in.body_len, body_read, &in, e)) < 0)
 		return -1;
@@ -290,7 +309,7 @@ carried_put(struct serve_call *c, struct err *e)
 	uint8_t id[ID_LEN];
 	int rc;
 
-	if (session_of(c, id, e) != 0 || (rc = upload_carried(c->v, &c->machine, id, in.body_len, body_read, &in, e)) < 0)
+	if (session_of(c, id, e) != 0 || lists_allowed(c, e) != 0 || (rc = upload_carried(c->v, &c->machine, id, in.body_len, body_read, &in, e)) < 0)
 		return -1;
 	c->out->status = rc == 0 ? 201 : 200;
 	return 0;

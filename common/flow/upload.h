@@ -83,6 +83,12 @@ int upload_ask(struct vault *v, const struct cat_machine *m, const uint8_t id[ID
 int upload_pack(struct vault *v, const struct cat_machine *m, const uint8_t id[ID_LEN], const uint8_t pack[DIGEST_LEN],
     const uint8_t *bytes, size_t len, struct err *e);
 
+/*
+ * Bytes of lists that the machine's open sessions have brought and no commit has taken yet, into ${bytes}: they are no
+ * packs, and take room all the same.  0 or -1.
+ */
+int upload_waiting(struct vault *v, const struct cat_machine *m, uint64_t *bytes, struct err *e);
+
 /* Gives bytes ${off} … of a body: how many, 0 at its end, -1. */
 typedef ssize_t (*upload_read_fn)(void *arg, uint64_t off, void *out, size_t cap);
 

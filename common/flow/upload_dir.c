@@ -124,6 +124,47 @@ upload_sweep(struct vault *v, struct err *e)
 
 /* --- parts of lists --- */
 
+struct waiting {
+	const struct vault *v;
+	const uint8_t *machine;
+	uint64_t bytes;
+};
+
+static int
+waiting_add(void *arg, const void *row, struct err *e)
+{
+	const struct cat_session *s = row;
+	struct waiting *w = arg;
+	struct err none;
+	struct stat st;
+	char **names;
+	int fd, rc;
+	size_t n;
+
+	err_clear(&none);
+	/* One that has brought nothing has no directory. */
+	if (memcmp(s->machine_id, w->machine, ID_LEN) != 0 || (fd = upload_dir(w->v, s->id, 0, &none)) == -1)
+		return 0;
+	if ((rc = dir_list(fd, ".", &names, &n, e)) == 0) {
+		for (size_t i = 0; i < n; i++)
+			if (io->fstatat(fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > 0)
+				w->bytes += (uint64_t)st.st_size;
+		dir_list_free(names, n);
+	}
+	(void)io->close(fd);
+	return rc;
+}
+
+int
+upload_waiting(struct vault *v, const struct cat_machine *m, uint64_t *bytes, struct err *e)
+{
+	struct waiting w = { v, m->id, 0 };
+	int rc = catalog_each(v->catalog, &cat_sessions, 0, NULL, waiting_add, &w, e);
+
+	*bytes = w.bytes;
+	return rc;
+}
+
 void
 upload_list_name(char out[UPLOAD_NAME_MAX], uint64_t seq, unsigned kind, unsigned part)
 {

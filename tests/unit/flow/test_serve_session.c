@@ -19,6 +19,7 @@
 #include "common/base/secret.h"
 #include "common/base/text.h"
 #include "common/catalog/catalog_chunks.h"
+#include "common/flow/machine_fate.h"
 #include "common/flow/serve.h"
 #include "common/flow/vault_line.h"
 #include "common/flow/vault_token.h"
@@ -353,6 +354,48 @@ a_long_list_of_what_is_given_up_is_taken(void **state)
 	site_rebuild_agrees(s);
 }
 
+/* A machine that may have little cannot fill the vault with lists that nothing is made of. */
+static void
+lists_that_wait_count_against_the_quota(void **state)
+{
+	struct site *s = *state;
+	struct machine_order order = { .fate = MFATE_QUOTA, .value = 3000 };
+	struct session_opened opened;
+	struct up_snap a;
+	struct serve *srv;
+	struct cat_machine m;
+	unsigned taken = 0, status = 0;
+	struct talk t;
+
+	talk_begin(&t, s);
+	if ((srv = server(s, &t.u.e)) == NULL)
+		fail_msg("%s", t.u.e.msg);
+	t.client = client_make(&t, serve_port(srv));
+	assert_int_equal(machine_decide(t.u.v, s->m.name, &order, &m, &t.u.e), 0);
+	assert_int_equal(open_session(&t, NULL, &opened), 201);
+	for (uint64_t seq = 1; seq < 20; seq++) {
+		up_snap(&t.u, &a, seq, NULL, NULL, 0, 16);
+		if ((status = put_list(&t, &a, NULL)) == 201)
+			taken++;
+		up_drop(&a);
+		if (status != 201)
+			break;
+	}
+	assert_int_equal(status, 507);
+	assert_true(says(&t, "S-1706"));
+	assert_true(taken > 0 && taken < 5);
+	/* With the session they go, and there is room again. */
+	assert_int_equal(ask_session(&t, "DELETE", "", NULL, 0), 204);
+	t.session[0] = '\0';
+	assert_int_equal(open_session(&t, NULL, &opened), 201);
+	up_snap(&t.u, &a, 1, NULL, NULL, 0, 16);
+	assert_int_equal(put_list(&t, &a, NULL), 201);
+	up_drop(&a);
+	net_answer_free(&t.r);
+	serve_stop(srv, 5);
+	talk_end(&t);
+}
+
 static void
 what_is_not_understood_is_refused(void **state)
 {
@@ -380,6 +423,14 @@ what_is_not_understood_is_refused(void **state)
 			fail_msg("%s %s: %u", asked[i].method, asked[i].what, status);
 	}
 	assert_int_equal(ask(&t, "POST", "sessions", "nonsense", 8), 400);
+	/* What is asked for in words that are not understood is not taken for nothing. */
+	assert_int_equal(ask(&t, "GET", "gaps?image=00112233445566778899aabbccddeeff0", NULL, 0), 400);
+	assert_int_equal(ask(&t, "GET", "gaps?image=", NULL, 0), 400);
+	assert_int_equal(ask(&t, "GET", "receipts?after=1x", NULL, 0), 400);
+	assert_int_equal(ask(&t, "GET", "receipts?after=", NULL, 0), 400);
+	assert_int_equal(ask(&t, "GET", "snapshots?after=-1", NULL, 0), 400);
+	assert_int_equal(ask(&t, "GET", "snapshots?after=99999999999999999999999", NULL, 0), 400);
+	assert_int_equal(ask(&t, "GET", "snapshots?after=18446744073709551615", NULL, 0), 400);
 	assert_int_equal(ask(&t, "GET", "sessions/00", NULL, 0), 400);
 	assert_int_equal(ask(&t, "GET", "sessions/00000000000000000000000000000000", NULL, 0), 410);
 	assert_int_equal(net_client_token(t.client, NULL, &t.u.e), 0);
@@ -578,6 +629,7 @@ main(void)
 		T(a_server_that_is_killed_has_all_that_it_acknowledged),
 		T(a_backup_goes_over_the_line_from_its_opening_to_its_commit),
 		T(a_long_list_of_what_is_given_up_is_taken),
+		T(lists_that_wait_count_against_the_quota),
 		T(what_is_not_understood_is_refused),
 	};
 
