@@ -15,7 +15,7 @@
  *   sets/NAME/{lock,latest}   lock: one build of a set at a time; latest: see set_latest
  *   alert                     what a scheduled backup told that is not over
  *   sets/NAME/{schedule,ran}  when it is backed up by itself, and when that last began (schedule.h)
- *   sets/NAME/source          what the last backup over the line was of
+ *   sets/NAME/{source,view}   what the last backup over the line was of, and how it was held still
  *   sets/NAME/backup/…        journal and item logs of an unfinished one
  *   snaps/NNNNNNNN.env        the envelope of each snapshot closed here
  *   snaps/NNNNNNNN.rNN        its whole reference list
