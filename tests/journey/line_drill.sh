@@ -54,11 +54,11 @@ say samara-seed backup --state s1 src
 
 # --- a quota
 
-say samara-import machine vault db1 quota 900K
+say samara-import machine vault db1 quota 850K
 python3 -c 'import random; open("src/large", "wb").write(random.Random(4).randbytes(400000))'
 refused 13 S-1706 samara-seed backup --state s1 src
 samara-seed status --state s1 >out 2>&1 || fail "status near the quota" out
-grep -q "^PROTECTED BUT: vault dc-north says: .* of this machine's quota of 900 kB are used" out || fail "status does not speak of the quota" out
+grep -q "^PROTECTED BUT: vault dc-north says: .* of this machine's quota of 850 kB are used" out || fail "status does not speak of the quota" out
 say samara-import machine vault db1 quota none
 say samara-seed backup --state s1 src
 
