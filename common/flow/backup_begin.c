@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/catalog/seen.h"
 #include "common/flow/backup_job.h"
+#include "common/flow/line_base.h"
 #include "common/flow/state_refs.h"
 #include "common/pack/id_sorter.h"
 
@@ -60,6 +61,29 @@ session_try(struct backup *k, struct err *e)
 	return line_session_open(&k->t, k->l, &o, k->o->patience != 0 ? k->o->patience : 300, e);
 }
 
+/* Nothing of the set is here: what the vault has of it is fetched.  1 with a session on it, 0 there is none, -1. */
+static int
+base_fetch(struct backup *k, struct err *e)
+{
+	struct err mine;
+	uint64_t seq;
+	int rc;
+
+	err_clear(&mine);
+	if ((rc = line_base_fetch(k->l, k->b->s, k->b->set, &seq, &mine)) != 0) {
+		if (rc == 1)
+			return 0;
+		if (mine.code == ERR_INTERRUPTED || mine.code == ERR_MEMORY || mine.code == ERR_NO_SPACE || mine.code == ERR_ROLLBACK)
+			return err_set(e, mine.code, "%s", mine.msg);
+		say_warn("%s", mine.msg);
+		return 0;
+	}
+	say_info("the listing of snapshot %llu was fetched from the vault: what it says is unchanged is not read", (unsigned long long)seq);
+	if ((rc = base_look(k, seq, e)) != 1)
+		return rc;
+	return (rc = session_try(k, e)) < 0 ? -1 : rc == 0;
+}
+
 /* The newest snapshot of the set that the vault knows and whose listing is here; in the end none. */
 static int
 session_find(struct backup *k, struct err *e)
@@ -79,6 +103,8 @@ session_find(struct backup *k, struct err *e)
 		if ((rc = session_try(k, e)) != 1)
 			return rc;
 	}
+	if ((rc = base_fetch(k, e)) != 0)
+		return rc < 0 ? -1 : 0;
 	free(k->base_bytes);
 	k->base_bytes = NULL;
 	memset(&k->base, 0, sizeof(k->base));

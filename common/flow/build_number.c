@@ -13,6 +13,7 @@
 #include "common/crypto/sign.h"
 #include "common/flow/build_order.h"
 #include "common/flow/build_run.h"
+#include "common/flow/refs_out.h"
 #include "common/pack/refs.h"
 
 /* The digest of the sorted list, with ${extra} among it where not NULL. */
@@ -50,92 +51,25 @@ refs_digest_of(struct order *o, const uint8_t domain[DIGEST_LEN], const uint8_t 
 
 /* --- the reference list as files --- */
 
-struct refs_out {
-	int dirfd, fd;
-	uint64_t seq, done;		/* ids written */
-	struct refs_head head;
-	struct buf buf;
-};
-
-static int
-refs_flush(struct refs_out *r, struct err *e)
-{
-	if (r->buf.len > 0 && io_write_full(r->fd, r->buf.p, r->buf.len, -1) != 0)
-		return err_errno(e, "write the reference list");
-	buf_reset(&r->buf);
-	return 0;
-}
-
-static int
-refs_part_end(struct refs_out *r, struct err *e)
-{
-	char name[64];
-	int rc = refs_flush(r, e);
-
-	if (rc == 0 && io->fsync(r->fd) != 0)
-		rc = err_set(e, ERR_FSYNC, "sync the reference list: %s", strerror(errno));
-	io->close(r->fd);
-	r->fd = -1;
-	snprintf(name, sizeof(name), "%08llu.r%02u", (unsigned long long)r->seq, r->head.part);
-	if (rc == 0 && io->renameat2(r->dirfd, "refs.tmp", r->dirfd, name, 0) != 0)
-		rc = err_errno(e, "name the reference list");
-	r->head.part++;
-	return rc;
-}
-
-static int
-refs_part_begin(struct refs_out *r, struct err *e)
-{
-	uint8_t head[REFS_HEAD_LEN];
-
-	r->fd = io->open(r->dirfd, "refs.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (r->fd == -1)
-		return err_errno(e, "write the reference list");
-	refs_head_encode(&r->head, head);
-	buf_add(&r->buf, head, sizeof(head));
-	return 0;
-}
-
-static int
-refs_id(void *arg, const uint8_t *id, struct err *e)
-{
-	struct refs_out *r = arg;
-
-	if (r->fd == -1 && refs_part_begin(r, e) != 0)
-		return -1;
-	buf_add(&r->buf, id, DIGEST_LEN);
-	r->done++;
-	if (buf_check(&r->buf, e) != 0 || (r->buf.len >= 1u << 20 && refs_flush(r, e) != 0))
-		return -1;
-	return r->done % REFS_PART_IDS == 0 ? refs_part_end(r, e) : 0;
-}
-
 /* All parts of the list into snaps/; the digest and count go into ${env}. */
 static int
 refs_write(struct order *o, int dirfd, struct envelope *env, const uint8_t *root, struct err *e)
 {
-	struct refs_out r = { .dirfd = dirfd, .fd = -1, .seq = env->seq };
 	uint8_t again[DIGEST_LEN];
+	struct refs_out r;
 	uint64_t count;
 	int rc;
 
-	buf_init(&r.buf);
 	if (refs_digest_of(o, env->domain_id, root, env->refs_digest, &env->refs_count, NULL, NULL, e) != 0)
 		return -1;
-	r.head.kind = REFS_WHOLE;
-	r.head.parts = (uint16_t)((env->refs_count + REFS_PART_IDS - 1) / REFS_PART_IDS);
-	memcpy(r.head.domain_id, env->domain_id, DIGEST_LEN);
-	memcpy(r.head.digest, env->refs_digest, DIGEST_LEN);
-	r.head.count = r.head.added = env->refs_count;
-	rc = refs_digest_of(o, env->domain_id, root, again, &count, refs_id, &r, e);
-	if (rc == 0 && r.fd != -1)
-		rc = refs_part_end(&r, e);
-	if (r.fd != -1)
-		io->close(r.fd);
-	buf_release(&r.buf);
+	refs_out_init(&r, dirfd, env);
+	rc = refs_digest_of(o, env->domain_id, root, again, &count, refs_out_id, &r, e);
 	if (rc == 0 && memcmp(again, env->refs_digest, DIGEST_LEN) != 0)
 		rc = err_set(e, ERR_INTERNAL, "the reference list changed while it was written");
-	return rc == 0 ? dir_sync(dirfd, NULL, e) : -1;
+	if (rc == 0)
+		rc = refs_out_end(&r, e);
+	refs_out_release(&r);
+	return rc;
 }
 
 /* --- the root chunk --- */

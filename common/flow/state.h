@@ -21,6 +21,7 @@
  *   snaps/NNNNNNNN.rNN        its whole reference list
  *   snaps/NNNNNNNN.itm        its listing as a journal of items: base of the next increment
  *   snaps/NNNNNNNN.root       its root chunk, plain, to make it again if it is lost
+ *                             (where no listing of a set is here, the newest one's are fetched from the vault: line_base.h)
  *   givenup/NNNNNNNN          what this machine said it cannot make again (state_refs.h)
  *   givenup/NNNNNNNN.files    snapshots and files that were lost with it; givenup/told: lists that the vault has
  *   images/rm4k/…             journal of a build, label-N, manifest, custody/, told (image_told.h)
