@@ -77,7 +77,7 @@ catalog_pack(struct catalog *c, int64_t n, struct cat_pack *p, struct err *e)
 int
 catalog_used(struct catalog *c, const uint8_t owner[ID_LEN], uint64_t *bytes, struct err *e)
 {
-	struct statement *s = db_statement(c, "SELECT coalesce(sum(len), 0) FROM packs WHERE owner=?1", e);
+	struct statement *s = db_statement(c, "SELECT coalesce(max(bytes), 0) FROM used WHERE owner=?1", e);
 
 	*bytes = 0;
 	if (s == NULL)

@@ -14,7 +14,7 @@
 #include "common/catalog/catalog_runs.h"
 #include "common/catalog/vfs.h"
 
-#define SCHEMA_VERSION	8
+#define SCHEMA_VERSION	9
 #define STATEMENTS	1024
 #define BUSY_STEP_MS	2	/* between two looks whether the catalog is free, at first: a commit takes some tens */
 #define BUSY_STEPS	500
@@ -222,6 +222,19 @@ create_table(struct catalog *c, const struct cat_table *t, struct err *e)
 	return db_exec(c, sql, e);
 }
 
+/*
+ * What a machine's packs take together, kept with every pack that comes and goes in the
+ * same transaction.  A row that takes the place of another is one that goes and one that comes:
+ * PRAGMA recursive_triggers.
+ */
+static const char used_schema[] =
+    "CREATE TABLE used(owner BLOB PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TRIGGER pack_comes AFTER INSERT ON packs BEGIN"
+    " INSERT INTO used SELECT new.owner, 0 WHERE NOT EXISTS (SELECT 1 FROM used WHERE owner=new.owner);"
+    " UPDATE used SET bytes=bytes+new.len WHERE owner=new.owner; END;"
+    "CREATE TRIGGER pack_goes AFTER DELETE ON packs BEGIN"
+    " UPDATE used SET bytes=bytes-old.len WHERE owner=old.owner; END";
+
 static int
 schema_make(struct catalog *c, const uint8_t vault_id[ID_LEN], struct err *e)
 {
@@ -236,8 +249,7 @@ schema_make(struct catalog *c, const uint8_t vault_id[ID_LEN], struct err *e)
 	for (size_t i = 0; cat_tables[i] != NULL; i++)
 		if (create_table(c, cat_tables[i], e) != 0)
 			goto rollback;
-	if (db_exec(c, "CREATE UNIQUE INDEX pack_numbers ON packs(n);"
-	    "CREATE INDEX pack_owners ON packs(owner, len)", e) != 0)
+	if (db_exec(c, "CREATE UNIQUE INDEX pack_numbers ON packs(n)", e) != 0 || db_exec(c, used_schema, e) != 0)
 		goto rollback;
 	(void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d", SCHEMA_VERSION);
 	if (db_exec(c, sql, e) != 0 || catalog_bytes_set(c, "vault", vault_id, ID_LEN, e) != 0)
@@ -319,7 +331,7 @@ catalog_open(const char *path, const uint8_t vault_id[ID_LEN], int create, struc
 	err_clear(&mine);
 	(void)sqlite3_extended_result_codes(c->db, 1);
 	(void)sqlite3_busy_handler(c->db, busy_wait, NULL);
-	if (db_exec(c, "PRAGMA page_size=4096; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536;"
+	if (db_exec(c, "PRAGMA page_size=4096; PRAGMA recursive_triggers=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536;"
 	    "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=EXTRA; PRAGMA trusted_schema=OFF;"
 	    "PRAGMA foreign_keys=OFF", &mine) != 0 ||
 	    (weakened && db_exec(c, weakened == 1 ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=OFF", &mine) != 0) ||

@@ -294,6 +294,8 @@ pack_add(struct catalog *c, struct cat_copy *copies, size_t n)
 	le64_put(p.id + 8, (uint64_t)p.n);
 	memcpy(p.domain_id, domain, sizeof(p.domain_id));
 	memcpy(p.maker, writer, sizeof(p.maker));
+	memcpy(p.owner, writer, sizeof(p.owner));
+	p.len = (int64_t)n * 65536;
 	must(catalog_put(c, &cat_packs, &p, &e) == 0 && chunks_add(c, domain, p.n, copies, n, &e) == 0, "add", &e);
 }
 
@@ -380,6 +382,50 @@ part_catalog(const struct scale *s)
 	return ((size_t)192 << 20) + ALL_ELSE;
 }
 
+/* --- what a machine's packs take --- */
+
+#define QUESTIONS	1000u
+
+/* A pack for every twenty chunks: what asking costs that each upload asks, and whether it is exact. */
+static size_t
+part_quota(const struct scale *s)
+{
+	uint64_t packs = s->chunks / 20, sum = 0, used = 0, pick;
+	char path[sizeof(s->path) + 16];
+	struct catalog *c;
+	double began = now();
+	struct err e;
+
+	err_clear(&e);
+	(void)snprintf(path, sizeof(path), "%s/catalog.db", s->path);
+	must((c = catalog_open(path, vault, 1, &e)) != NULL && catalog_begin(c, 1, &e) == 0, "catalog", &e);
+	for (uint64_t i = 0; i < packs + packs / 4; i++) {
+		/* Every fifth takes the place of one that was there. */
+		struct cat_pack p = { .copy = 1, .count = 1, .state = PACK_GOOD, .n = (int64_t)i + 1 };
+
+		pick = i < packs ? i : (i - packs) * 4;
+		if (i >= packs)
+			p.n = (int64_t)pick + 1;
+		le64_put(p.id, mixed(pick));
+		le64_put(p.id + 8, pick);
+		memcpy(p.owner, writer, sizeof(p.owner));
+		p.len = (int64_t)(mixed(pick + i) % 16000000);
+		sum += (uint64_t)p.len;
+		if (i >= packs)
+			sum -= mixed(pick + pick) % 16000000;
+		must(catalog_put(c, &cat_packs, &p, &e) == 0, "pack", &e);
+	}
+	must(catalog_commit(c, &e) == 0, "commit", &e);
+	said("write down packs", packs + packs / 4, began);
+	began = now();
+	for (unsigned i = 0; i < QUESTIONS; i++)
+		must(catalog_used(c, writer, &used, &e) == 0 && used == sum, "what the packs take is not what they take", &e);
+	said("ask what they take", QUESTIONS, began);
+	catalog_close(c);
+	must(catalog_remove(path, &e) == 0, "remove", &e);
+	return ((size_t)96 << 20) + ALL_ELSE;
+}
+
 /* --- */
 
 static const struct part {
@@ -391,6 +437,7 @@ static const struct part {
 	{ "lists", "reference list of a build", part_lists },
 	{ "digests", "digests of reference lists", part_digests },
 	{ "catalog", "chunk index of a vault", part_catalog },
+	{ "quota", "what a machine's packs take", part_quota },
 };
 
 static int
