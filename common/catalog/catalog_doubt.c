@@ -46,11 +46,19 @@ runs_of(struct catalog *c, const uint8_t domain[DIGEST_LEN], int64_t *d, struct 
 	return -1;
 }
 
+/* ${doubt}: what is taken back, COPY_SUSPECT or COPY_CONDEMNED too. */
 static int
-revive_in(struct catalog *c, int64_t slot, int64_t d, int64_t writer, const uint8_t *ids, size_t n, struct err *e)
+revive_in(struct catalog *c, int64_t slot, int64_t d, int64_t writer, uint32_t doubt, const uint8_t *ids, size_t n,
+    struct err *e)
 {
-	struct statement *s = run_statement(c, writer == -1 ? "UPDATE copies_%lld SET " DOUBT_ENDS " AND domain=?1 AND id=?2" :
-	    "UPDATE copies_%lld SET " DOUBT_ENDS " AND domain=?1 AND id=?2 AND writer=?3", slot, e);
+	static const char *const sql[2][2] = { {
+		"UPDATE copies_%lld SET " DOUBT_ENDS " AND state & 16 = 0 AND domain=?1 AND id=?2",
+		"UPDATE copies_%lld SET " DOUBT_ENDS " AND state & 16 = 0 AND domain=?1 AND id=?2 AND writer=?3",
+	}, {
+		"UPDATE copies_%lld SET " DOUBT_ENDS " AND domain=?1 AND id=?2",
+		"UPDATE copies_%lld SET " DOUBT_ENDS " AND domain=?1 AND id=?2 AND writer=?3",
+	} };
+	struct statement *s = run_statement(c, sql[(doubt & COPY_CONDEMNED) != 0][writer != -1], slot, e);
 
 	if (s == NULL)
 		return -1;
@@ -65,6 +73,32 @@ revive_in(struct catalog *c, int64_t slot, int64_t d, int64_t writer, const uint
 	return 0;
 }
 
+static int
+revive_all(struct catalog *c, const struct runs *all, int64_t d, int64_t writer, uint32_t doubt, const uint8_t *ids, size_t n,
+    struct err *e)
+{
+	int rc = 0;
+
+	for (size_t k = 0; rc == 0 && k < all->n; k++)
+		rc = revive_in(c, all->run[k].slot, d, writer, doubt, ids, n, e);
+	return rc;
+}
+
+/* What is condemned comes back only where its writer has no good copy: one that was written anew elsewhere may go. */
+static int
+revive_condemned(struct catalog *c, const uint8_t *domain, const uint8_t *writer, const struct runs *all, int64_t d, int64_t w,
+    const uint8_t *ids, size_t n, struct err *e)
+{
+	uint8_t *found = malloc(n + 1);
+	int rc = found == NULL ? err_set(e, ERR_MEMORY, "the catalog") : chunks_find(c, domain, writer, ids, n, found, e);
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if ((found[i] & COPY_CONDEMNED) && !(found[i] & COPY_GOOD))
+			rc = revive_all(c, all, d, w, COPY_CONDEMNED, ids + i * DIGEST_LEN, 1, e);
+	free(found);
+	return rc;
+}
+
 int
 chunks_revive(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t *writer, const uint8_t *ids, size_t n,
     uint8_t *states, struct err *e)
@@ -75,9 +109,11 @@ chunks_revive(struct catalog *c, const uint8_t domain[DIGEST_LEN], const uint8_t
 
 	if (writer != NULL && (rc = party_find(c, writer, ID_LEN, &w, e)) < 0)
 		return -1;
-	if ((writer == NULL || rc == 0) && (rc = runs_of(c, domain, &d, &all, e)) == 0)
-		for (size_t k = 0; rc == 0 && k < all->n; k++)
-			rc = revive_in(c, all->run[k].slot, d, w, ids, n, e);
+	if ((writer == NULL || rc == 0) && (rc = runs_of(c, domain, &d, &all, e)) == 0) {
+		rc = revive_all(c, all, d, w, writer == NULL ? COPY_CONDEMNED : COPY_SUSPECT, ids, n, e);
+		if (rc == 0 && writer != NULL)
+			rc = revive_condemned(c, domain, writer, all, d, w, ids, n, e);
+	}
 	free(all);
 	if (rc < 0)
 		return -1;

@@ -27,7 +27,8 @@ uint32_t copy_condemned(uint32_t state);
 /**
  * chunks_revive(c, domain, writer, ids, n, states, e):
  * No collection takes the copies by ${writer} (NULL: by anybody) of the ${n}
- * rising ids from now on; ${states} (may be NULL) as chunks_find then gives them:
+ * rising ids from now on, but for those that their writer has a good copy of besides
+ * (what was written anew elsewhere goes on its way); ${states} (may be NULL) as chunks_find then gives them:
  * what was condemned and is still there is COPY_GOOD again.  In a write
  * transaction: of whoever answers "have", commits, or pledges.
  */

@@ -21,6 +21,7 @@
 #include "common/store/vault_names.h"
 
 #define SOURCES_MOST	64u	/* packs whose rests go into one */
+#define PUT_TRIES	3	/* until a number is found that nothing bad stands under */
 
 /* A pack whose rest is in the new one. */
 struct source_pack {
@@ -99,32 +100,53 @@ locations_commit(struct repacking *r, struct pack_rows *rows, struct err *e)
 	return -1;
 }
 
+/* Put it, and commit where its frames are now: 0, 1 a copy that counts as bad was in its place: again; -1. */
+static int
+rest_put(struct repacking *r, const struct pack_view *view, const struct pack_info *info, struct err *e)
+{
+	struct vault *v = r->c->v;
+	struct pack_rows rows;
+	struct pack_put put;
+	struct err mine;
+	int rc;
+
+	err_clear(&mine);
+	if (pack_put(v->store, info->id, r->out, info->len, &put, e) != 0 || pack_rows_make(&rows, view, &put, e) != 0)
+		return -1;
+	if ((rc = locations_commit(r, &rows, &mine)) == 0)
+		rc = pack_rows_condemn(v, &rows, e);
+	else if (mine.code == ERR_BUSY)
+		rc = 1;
+	else if (e != NULL)
+		*e = mine;
+	pack_rows_release(&rows);
+	return rc;
+}
+
 /* Build the new pack of what was gathered. */
 static int
 repack_flush(struct repacking *r, struct err *e)
 {
 	struct vault *v = r->c->v;
-	struct pack_rows rows;
 	struct pack_view view;
 	struct pack_info info;
-	struct pack_put put;
-	int rc = -1;
+	int rc = 1;
 
 	if (r->count == 0)
 		return 0;
 	for (size_t i = 0; i < r->nsrc; i++)
 		qsort(r->src[i].ids, r->src[i].n, DIGEST_LEN, id_order);
 	pack_rebuild(r->domain, v->desc.vault_id, v->sign_secret, r->frames, r->count, r->out, &info);
-	if (pack_view_bytes(&view, r->out, info.len, v->desc.vault_id, NULL, e) == 0 &&
-	    pack_put(v->store, info.id, r->out, info.len, &put, e) == 0 && pack_rows_make(&rows, &view, &put, e) == 0) {
-		if ((rc = locations_commit(r, &rows, e)) == 0 && (rc = pack_rows_condemn(v, &rows, e)) == 0) {
-			r->c->r->repacked += r->nsrc;
-			r->c->r->repacked_bytes += info.len;
-		}
-		pack_rows_release(&rows);
+	if (pack_view_bytes(&view, r->out, info.len, v->desc.vault_id, NULL, e) != 0)
+		rc = -1;
+	for (int i = 0; i < PUT_TRIES && rc == 1; i++)
+		rc = rest_put(r, &view, &info, e);
+	if (rc == 0) {
+		r->c->r->repacked += r->nsrc;
+		r->c->r->repacked_bytes += info.len;
 	}
 	sources_clear(r);
-	return rc;
+	return rc < 0 ? -1 : 0;		/* what could not be put stays where it is */
 }
 
 /* --- frames --- */

@@ -30,7 +30,7 @@ session_get(struct vault *v, const uint8_t id[ID_LEN], struct cat_session *s, st
 	memcpy(s->id, id, ID_LEN);
 	if ((rc = catalog_get(v->catalog, &cat_sessions, s, e)) != 0)
 		return rc;
-	return session_is_over(v, s);
+	return vault_clock_look(v, e) != 0 ? -1 : session_is_over(v, s);
 }
 
 int

@@ -4,6 +4,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/catalog/catalog.h"
+#include "common/catalog/catalog_doubt.h"
 #include "common/flow/collect.h"
 #include "common/flow/pack_rows.h"
 
@@ -19,6 +20,7 @@ pack_rows_make(struct pack_rows *n, const struct pack_view *view, const struct p
 	n->pack.len = view->file_len;
 	n->pack.count = view->table.count;
 	n->pack.state = PACK_GOOD;
+	n->found = !put->made;
 	memcpy(n->bad, put->bad, sizeof(n->bad));
 	n->nbad = put->nbad;
 	if ((n->copies = calloc(view->table.count, sizeof(*n->copies))) == NULL)
@@ -65,6 +67,44 @@ bad_record(struct vault *v, const struct pack_rows *n, struct err *e)
 	return 0;
 }
 
+static int
+copy_order(const void *a, const void *b)
+{
+	return memcmp(((const struct cat_copy *)a)->id, ((const struct cat_copy *)b)->id, DIGEST_LEN);
+}
+
+/*
+ * A pack that was found in its place counts for nothing where records say that something
+ * in it is bad: what comes now is to be held, and goes under a number of which no
+ * record speaks.  0, or -1 with ERR_BUSY ….
+ */
+static int
+found_check(struct vault *v, struct pack_rows *n, struct err *e)
+{
+	uint8_t *ids = malloc((size_t)n->pack.count * DIGEST_LEN + 1), *states = malloc(n->pack.count + 1);
+	int rc = -1, bad = 0;
+
+	if (ids == NULL || states == NULL) {
+		(void)err_errno(e, "the rows of a pack");
+		goto free;
+	}
+	qsort(n->copies, n->pack.count, sizeof(*n->copies), copy_order);
+	for (uint32_t i = 0; i < n->pack.count; i++)
+		memcpy(ids + (size_t)i * DIGEST_LEN, n->copies[i].id, DIGEST_LEN);
+	if (chunks_in_pack(v->catalog, n->pack.domain_id, n->pack.n, ids, n->pack.count, states, e) != 0)
+		goto free;
+	for (uint32_t i = 0; i < n->pack.count; i++)
+		bad |= (states[i] & (COPY_DAMAGED | COPY_DISPUTED)) != 0;
+	if (!bad)
+		rc = 0;
+	else if (pack_number_use(v->store, n->pack.id, n->pack.copy, e) == 0)
+		(void)err_set(e, ERR_BUSY, "a copy of this pack counts as bad; the same command again puts it beside that one");
+free:
+	free(ids);
+	free(states);
+	return rc;
+}
+
 int
 pack_rows_write(struct vault *v, struct pack_rows *n, struct err *e)
 {
@@ -77,8 +117,10 @@ pack_rows_write(struct vault *v, struct pack_rows *n, struct err *e)
 		return -1;
 	if (rc == 0)
 		n->pack.n = there.n;
-	else if ((n->pack.n = catalog_pack_number(v->catalog, e)) < 0 ||
-	    catalog_put(v->catalog, &cat_packs, &n->pack, e) != 0)
+	if (rc == 0 && n->found && found_check(v, n, e) != 0)
+		return -1;
+	if (rc == 1 && ((n->pack.n = catalog_pack_number(v->catalog, e)) < 0 ||
+	    catalog_put(v->catalog, &cat_packs, &n->pack, e) != 0))
 		return -1;
 	if (chunks_add(v->catalog, n->pack.domain_id, n->pack.n, n->copies, n->pack.count, e) != 0)
 		return -1;

@@ -16,6 +16,7 @@ struct pack_rows {
 	struct cat_copy *copies;	/* pack.count of them */
 	uint32_t bad[PACK_BAD_COPIES];
 	unsigned nbad;
+	int found;			/* it was there, and is equal */
 };
 
 /* What the table ${view} says of the pack that was put as ${put} says.  0, or -1 with ERR_MEMORY.  Release it. */
@@ -27,7 +28,8 @@ void pack_rows_release(struct pack_rows *n);
  * In a transaction: the rows of the pack and its copies, unless somebody was faster;
  * a record for each bad copy.  A copy that a collection had in view is taken out of
  * it.  0, or -1 with ${e}: ERR_BUSY where a collection took the pack away since it was
- * put (put it again, after the transaction).
+ * put, or where the pack was there and something in it counts as damaged or disputed, so
+ * that its number is used up now (put it again, after the transaction).
  */
 int pack_rows_write(struct vault *v, struct pack_rows *n, struct err *e);
 

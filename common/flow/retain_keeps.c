@@ -116,6 +116,9 @@ machine_keeps(struct keeping *p, const char **why, struct err *e)
 	*why = "it is on its way";
 	if (s->state == SNAPSHOT_PENDING)
 		return 1;
+	*why = "it is being looked at";
+	if (s->state == SNAPSHOT_UNKNOWN)
+		return 1;
 	memcpy(like.machine_id, s->machine_id, ID_LEN);
 	if (catalog_each(p->v->catalog, &cat_snapshots, 1, &like, kin_look, p, e) != 0 ||
 	    catalog_each(p->v->catalog, &cat_receipts, 0, NULL, receipt_look, p, e) != 0)

@@ -169,7 +169,12 @@ decide(struct upload_job *j, const struct upload_envelope **fork, struct err *e)
 	if (upload_get(j->v, j->m, j->id, &j->s, e) != 0 || (rc = upload_base(j->v, &j->s, &j->base, e)) < 0)
 		return -1;
 	j->has_base = rc == 0;
-	if (upload_envelopes_look(j, fork, e) != 0 || head_is(j, e) != 0 || upload_envelopes_chain(j, fork, e) != 0)
+	if (upload_envelopes_look(j, fork, e) != 0)
+		return -1;
+	/* Whoever was killed over this very commit had written its records: this transaction has read them. */
+	if (last_of(j)->known)
+		return session_end(j->v, j->id, e);
+	if (head_is(j, e) != 0 || upload_envelopes_chain(j, fork, e) != 0)
 		return -1;
 	if (j->s.kind != SESSION_PLEDGE && (rc = upload_check_holds(j, e)) != 0)
 		return rc;

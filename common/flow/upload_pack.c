@@ -5,7 +5,7 @@
 #include "common/base/err.h"
 #include "common/base/text.h"
 #include "common/catalog/catalog.h"
-#include "common/flow/collect.h"
+#include "common/flow/machine_fate.h"
 #include "common/flow/pack_rows.h"
 #include "common/flow/upload_job.h"
 
@@ -72,26 +72,34 @@ frames_believe(const struct taking *t, struct err *e)
 	return 0;
 }
 
-/* In a transaction: 0 written down, 1 a collection took the pack meanwhile, -1. */
+/* In a transaction: 0 written down, 1 a collection took the pack meanwhile, or it counts as bad: put it again; -1. */
 static int
 rows_write(struct taking *t, const uint8_t id[ID_LEN], struct pack_rows *n, struct err *e)
 {
+	struct cat_pack there = n->pack;
+	struct quota_figures q;
 	struct cat_session s;
+	struct err mine;
 	int rc;
 
-	if (upload_get(t->v, t->m, id, &s, e) != 0)
+	/* Others of the machine's packs may have come since somebody looked first. */
+	if (upload_get(t->v, t->m, id, &s, e) != 0 || (rc = catalog_get(t->v->catalog, &cat_packs, &there, e)) < 0 ||
+	    (rc == 1 && machine_quota(t->v, t->m->id, (uint64_t)n->pack.len, &q, e) != 0))
 		return -1;
-	if ((rc = pack_is_kept(t->v, n->pack.id, n->pack.copy, e)) != 0)
-		return rc;
 	s.touched = t->v->slow;
 	s.packs++;
 	s.bytes += n->pack.len;
-	if (pack_rows_write(t->v, n, e) != 0)
+	err_clear(&mine);
+	if (pack_rows_write(t->v, n, &mine) != 0) {
+		if (mine.code == ERR_BUSY)
+			return 1;
+		*e = mine;
 		return -1;
+	}
 	return catalog_put(t->v->catalog, &cat_sessions, &s, e);
 }
 
-/* Put it and write it down: 0 made, 1 it was there, 2 a collection took it meanwhile, -1. */
+/* Put it and write it down: 0 made, 1 it was there, 2 again, -1. */
 static int
 pack_keep(struct taking *t, const uint8_t id[ID_LEN], struct err *e)
 {

@@ -137,6 +137,12 @@ void vault_actor(char out[TEXT_MAX_LEN + 1]);
 /* The secret of the credential ${id}: BLAKE2b keyed (a subkey of the vault's key; id). */
 void vault_credential_secret(const struct vault *v, const uint8_t id[ID_LEN], uint8_t secret[KEY_LEN]);
 
+/*
+ * What the slow clock shows, into v->slow, for who looks outside a transaction: it is as the
+ * newest transaction of anybody left it.  0 or -1.
+ */
+int vault_clock_look(struct vault *v, struct err *e);
+
 /* Move the two clocks on (vault_clock.c); in a transaction, v->now is set. */
 int vault_clock_move(struct vault *v, struct err *e);
 

@@ -110,6 +110,18 @@ vault_clock_move(struct vault *v, struct err *e)
 }
 
 int
+vault_clock_look(struct vault *v, struct err *e)
+{
+	int64_t slow;
+
+	if (catalog_number(v->catalog, "clock slow", &slow, e) < 0)
+		return -1;
+	if (slow > v->slow)
+		v->slow = slow;
+	return 0;
+}
+
+int
 vault_clock_confirm(struct vault *v, struct err *e)
 {
 	struct rec_note note = { { 0 }, "the clock was confirmed" };

@@ -449,7 +449,7 @@ count_look(struct count *c, struct err *e)
 	struct cat_snapshot like;
 
 	memcpy(like.machine_id, c->machine, ID_LEN);
-	if (catalog_each(c->v->catalog, &cat_images, 0, NULL, pledge_take, c, e) != 0)
+	if (vault_clock_look(c->v, e) != 0 || catalog_each(c->v->catalog, &cat_images, 0, NULL, pledge_take, c, e) != 0)
 		return -1;
 	return catalog_each(c->v->catalog, &cat_snapshots, 1, &like, snapshot_note, c, e);
 }

@@ -38,9 +38,11 @@ order_check(struct vault *v, const struct credential_order *o, struct credential
 		(void)err_set(e, ERR_RULE, "a machine called %s is registered with this vault already", o->machine);
 		return err_next(e, "Choose another name, or give --replace if it is to take that machine's place.");
 	}
-	if (o->purpose != PURPOSE_NEW && rc == 1)
+	/* One that was revoked comes back by its replacement, and its snapshots can be read. */
+	if (o->purpose != PURPOSE_NEW && rc == 1 && (vault_machine_find(v, o->machine, &m, NULL) != 0 ||
+	    m.state != MACHINE_REVOKED || strcmp(m.name, o->machine) != 0))
 		return err_set(e, ERR_NOT_FOUND, "no machine called %s is registered with this vault", o->machine);
-	if (rc == 0)
+	if (o->purpose != PURPOSE_NEW || rc == 0)
 		memcpy(c->machine_id, m.id, ID_LEN);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "common/base/text.h"
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/credential_file.h"
+#include "common/flow/machine_fate.h"
 #include "common/flow/vault_credential.h"
 #include "common/flow/vault_keys.h"
 #include "common/flow/vault_status.h"
@@ -264,6 +265,7 @@ a_credential_for_a_machine_fits_what_is_registered(void **state)
 	struct credential_order o = { .machine = "nobody", .purpose = PURPOSE_REPLACE, .valid = 60, .arrives_by = 60 };
 	struct site *s = *state;
 	struct credential c;
+	struct cat_machine m;
 	struct seed_image im;
 	struct vault *v;
 
@@ -280,6 +282,15 @@ a_credential_for_a_machine_fits_what_is_registered(void **state)
 	o.purpose = PURPOSE_NEW;
 	assert_int_equal(vault_credential(v, &o, &c, &s->e), -1);
 	assert_int_equal(s->e.code, ERR_RULE);
+	/* A revoked one comes back by its replacement alone. */
+	assert_int_equal(machine_decide(v, "laptop", &(struct machine_order){ .fate = MFATE_REVOKED }, &m, &s->e), 0);
+	o.purpose = PURPOSE_REPLACE;
+	memset(&c, 0, sizeof(c));
+	assert_int_equal(vault_credential(v, &o, &c, &s->e), 0);
+	assert_memory_equal(c.machine_id, s->m.id, ID_LEN);
+	assert_int_equal(machine_decide(v, "laptop", &(struct machine_order){ .fate = MFATE_RETIRED }, &m, &s->e), 0);
+	assert_int_equal(vault_credential(v, &o, &c, &s->e), -1);
+	assert_int_equal(s->e.code, ERR_NOT_FOUND);
 	o.machine = "with\nnewline";
 	assert_int_equal(vault_credential(v, &o, &c, &s->e), -1);
 	assert_int_equal(s->e.code, ERR_VAULT_NAME);
