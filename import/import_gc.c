@@ -17,6 +17,9 @@ collected_print(const struct collect_result *r, int dry_run)
 	    (unsigned long long)r->condemned);
 	out_text("packs       %llu %s, %s\n", (unsigned long long)r->packs, dry_run ? "would be deleted" : "deleted",
 	    human_size(bytes, r->bytes));
+	if (r->strays + r->origins > 0)
+		out_text("left over   %llu packs that stood in no catalog, %llu tables that nothing names any more%s\n",
+		    (unsigned long long)r->strays, (unsigned long long)r->origins, dry_run ? "; they would be deleted" : "");
 	if (r->repacked > 0)
 		out_text("rests       of %llu packs written anew, %s; the old packs go with the next run\n", (unsigned long long)r->repacked,
 		    human_size(rest, r->repacked_bytes));
@@ -31,10 +34,13 @@ collected_print(const struct collect_result *r, int dry_run)
 	out_u64(j, "packs", r->packs);
 	out_u64(j, "bytes", r->bytes);
 	out_u64(j, "chunks_deleted", r->chunks_deleted);
+	out_u64(j, "packs_left_over", r->strays);
+	out_u64(j, "tables_left_over", r->origins);
 	out_u64(j, "repacked", r->repacked);
 	out_u64(j, "repacked_bytes", r->repacked_bytes);
 	out_u64(j, "sessions_waited_for", r->waits);
 	out_u64(j, "machines_held_back", r->held_back);
+	out_u64(j, "lists_unread", r->unread);
 	out_bool(j, "dry_run", dry_run);
 	out_emit(j);
 }

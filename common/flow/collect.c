@@ -87,7 +87,7 @@ end_record(struct collect *c, struct err *e)
 	struct rec_collected k = { .packs = r->packs, .bytes = r->bytes, .chunks = r->chunks_deleted, .repacked = r->repacked,
 		.snapshots = r->snapshots_gone };
 
-	if (r->packs == 0 && r->repacked == 0 && r->snapshots_gone == 0)
+	if (r->packs == 0 && r->repacked == 0 && r->snapshots_gone == 0 && r->strays == 0)
 		return 0;
 	if (vault_begin(c->v, e) != 0)
 		return -1;
@@ -97,12 +97,35 @@ end_record(struct collect *c, struct err *e)
 	return -1;
 }
 
+/* Lists that cannot be read hold their machine back until somebody does something: it is kept for who asks how the vault is. */
+static int
+unread_note(struct collect *c, struct err *e)
+{
+	struct catalog *cat = c->v->catalog;
+	int64_t was;
+
+	c->r->unread = c->nunread;
+	if (catalog_number(cat, COLLECT_UNREAD, &was, e) < 0)
+		return -1;
+	if (was == 0 && c->nunread == 0)
+		return 0;
+	if (vault_begin(c->v, e) != 0)
+		return -1;
+	if (catalog_number_set(cat, COLLECT_UNREAD, (int64_t)c->nunread, e) == 0 &&
+	    catalog_number_set(cat, COLLECT_UNREAD_SEQ, c->unread.seq, e) == 0 &&
+	    catalog_bytes_set(cat, COLLECT_UNREAD_MACHINE, c->unread.machine_id, ID_LEN, e) == 0)
+		return vault_commit(c->v, e);
+	vault_rollback(c->v);
+	return -1;
+}
+
 static int
 run(struct collect *c, struct err *e)
 {
 	if (c->o->dry_run)
-		return collect_gone(c, e) != 0 ? -1 : dry_run(c, e);
-	if (packs_finish(c, e) != 0 || collect_gone(c, e) != 0 || marks_run(c, e) != 0)
+		return collect_gone(c, e) != 0 || collect_strays(c, e) != 0 ? -1 : dry_run(c, e);
+	if (packs_finish(c, e) != 0 || collect_gone(c, e) != 0 || collect_strays(c, e) != 0 || marks_run(c, e) != 0 ||
+	    collect_origins(c, e) != 0 || unread_note(c, e) != 0)
 		return -1;
 	return end_record(c, e);
 }

@@ -39,10 +39,17 @@ struct collect_result {
 	uint64_t condemned;		/* that nobody needs now: of all of them together */
 	uint64_t packs, bytes;		/* deleted */
 	uint64_t chunks_deleted;
+	uint64_t strays, origins;	/* packs that the catalog did not know; tables that no re-packed pack names: deleted, too */
 	uint64_t repacked, repacked_bytes;	/* packs whose rest was written anew, and what that rest takes */
 	uint64_t waits;			/* sessions, or readers, that are waited for */
 	uint64_t held_back;		/* machines of which nothing is taken: an image of theirs has no manifest yet, or a list cannot be read */
+	uint64_t unread;		/* lists that cannot be read */
 };
+
+/* What the newest collection found unreadable, for whoever tells it on: numbers and bytes of the catalog. */
+#define COLLECT_UNREAD		"unread lists"		/* how many */
+#define COLLECT_UNREAD_SEQ	"unread list"		/* the first one's snapshot, and its machine's id */
+#define COLLECT_UNREAD_MACHINE	"unread list machine"
 
 /**
  * collect_run(v, o, r, e):

@@ -45,6 +45,8 @@ struct collect {
 	size_t ndomains;
 	struct pack_tally *tally;	/* of the walk behind the mark, by number of pack */
 	size_t ntally, tally_cap;
+	struct cat_snapshot unread;	/* the first whose list cannot be read */
+	uint64_t nunread;
 };
 
 /**
@@ -84,6 +86,10 @@ int collect_gone(struct collect *c, struct err *e);
  */
 int packs_announce(struct collect *c, struct err *e);
 
+/* The mark of one: 1 it stands there, 0 not, -1; set it: 0, 1 it stood there, -1. */
+int pack_is_announced(struct collect *c, const uint8_t id[DIGEST_LEN], uint32_t copy, struct err *e);
+int pack_announce(struct collect *c, const uint8_t id[DIGEST_LEN], uint32_t copy, struct err *e);
+
 /* Delete the announced ones, where no session is open that opened before: c->r->waits.  0; 1 something was filed since the mark; -1. */
 int packs_delete(struct collect *c, struct err *e);
 
@@ -93,6 +99,14 @@ int packs_finish(struct collect *c, struct err *e);
 /* A pack's table as it stands in the store, its signature checked; ${v} points into the new buffer ${end}.  0, 1 it cannot be believed (told), -1. */
 struct pack_view;
 int pack_table_read(struct vault *v, const struct cat_pack *p, struct pack_view *view, uint8_t **end, struct err *e);
+
+/* --- collect_strays.c --- */
+
+/* Packs in the store that the catalog does not know: announced by one run, deleted by a later one.  0 or -1. */
+int collect_strays(struct collect *c, struct err *e);
+
+/* Tables in origins/ that no re-packed pack names, while no session is open.  0 or -1. */
+int collect_origins(struct collect *c, struct err *e);
 
 /* --- collect_repack.c --- */
 

@@ -16,6 +16,7 @@
 #include "common/flow/gaps.h"
 #include "common/flow/id_list.h"
 #include "common/flow/refs_read.h"
+#include "common/flow/retain.h"
 #include "common/flow/vault_count.h"
 #include "common/store/store.h"
 #include "common/store/vault_names.h"
@@ -124,7 +125,12 @@ snapshot_mark(void *arg, const void *row, struct err *e)
 	const struct cat_snapshot *s = row;
 	struct marking *m = arg;
 	struct err mine;
+	const char *why;
+	int rc;
 
+	/* A dry run leaves out what a run would have made an end of. */
+	if (m->c->o->dry_run && s->deleted != 0 && (rc = retain_keeps(m->c->v, s, &why, e)) <= 0)
+		return rc;
 	err_clear(&mine);
 	if (list_mark(m->c, m->store, s, &mine) == 0)
 		return 0;
@@ -135,6 +141,8 @@ snapshot_mark(void *arg, const void *row, struct err *e)
 	}
 	say_warn("the reference list of snapshot %lld cannot be read, nothing of its machine is collected: %s", (long long)s->seq,
 	    mine.msg);
+	if (m->c->nunread++ == 0)
+		m->c->unread = *s;
 	m->unread = 1;
 	return 0;
 }
@@ -296,6 +304,7 @@ collect_mark(struct collect *c, struct err *e)
 	int rc;
 
 	collect_forget(c);
+	c->nunread = 0;
 	/* What was filed before stands in the rows that are read now. */
 	if (vault_begin(v, e) != 0)
 		return -1;

@@ -196,24 +196,24 @@ going_take(struct collect *c, const struct pack_tally *t, struct going *g, struc
 	return rc;
 }
 
-static int
-is_announced(struct collect *c, const struct cat_pack *p, struct err *e)
+int
+pack_is_announced(struct collect *c, const uint8_t id[DIGEST_LEN], uint32_t copy, struct err *e)
 {
 	char name[VAULT_NAME_MAX];
 	uint64_t len;
 	int rc;
 
-	vault_name_bad_pack(name, p->id, p->copy);
+	vault_name_bad_pack(name, id, copy);
 	rc = c->v->store->ops->stat(c->v->store, name, &len, e);
 	return rc < 0 ? -1 : !rc;
 }
 
-static int
-announce(struct collect *c, const struct cat_pack *p, struct err *e)
+int
+pack_announce(struct collect *c, const uint8_t id[DIGEST_LEN], uint32_t copy, struct err *e)
 {
 	char name[VAULT_NAME_MAX];
 
-	vault_name_bad_pack(name, p->id, p->copy);
+	vault_name_bad_pack(name, id, copy);
 	return c->v->store->ops->put_new(c->v->store, name, announced, sizeof(announced) - 1, e);
 }
 
@@ -248,7 +248,7 @@ packs_announce(struct collect *c, struct err *e)
 			c->r->chunks_deleted += g.n;
 		} else {
 			any = 1;	/* also where it stood there: whoever left it may not have come to the epoch */
-			rc = announce(c, &g.pack, e);
+			rc = pack_announce(c, g.pack.id, g.pack.copy, e);
 		}
 		free(g.ids);
 		if (rc >= 0 && stop_check(e) != 0)
@@ -351,7 +351,7 @@ announced_delete(struct collect *c, struct err *e)
 			continue;
 		}
 		n++;
-		if ((is = is_announced(c, &g[n - 1].pack, e)) != 1) {
+		if ((is = pack_is_announced(c, g[n - 1].pack.id, g[n - 1].pack.copy, e)) != 1) {
 			free(g[--n].ids);
 			rc = is;
 			continue;

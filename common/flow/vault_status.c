@@ -9,6 +9,7 @@
 #include "common/catalog/catalog_rows.h"
 #include "common/flow/epoch.h"
 #include "common/flow/parcel.h"
+#include "common/flow/collect.h"
 #include "common/flow/vault_alerts.h"
 #include "common/flow/vault_fate.h"
 #include "common/flow/vault_machine.h"
@@ -297,6 +298,33 @@ look_collections(struct vault *v, struct vault_status *s, struct err *e)
 	return catalog_number(v->catalog, "collected time", &s->collected, e) < 0 ? -1 : 0;
 }
 
+/* Lists that the newest collection could not read. */
+static int
+look_unread(struct looking *l, struct err *e)
+{
+	char what[2 * NAME_MAX_LEN * 4 + 256], next[NAME_MAX_LEN * 4 + 256], safe[NAME_MAX_LEN * 4 + 4];
+	struct catalog *c = l->v->catalog;
+	struct cat_machine m;
+	int64_t n, seq;
+	int rc;
+
+	if (catalog_number(c, COLLECT_UNREAD, &n, e) < 0 || catalog_number(c, COLLECT_UNREAD_SEQ, &seq, e) < 0)
+		return -1;
+	if (n == 0)
+		return 0;
+	if (catalog_bytes(c, COLLECT_UNREAD_MACHINE, m.id, ID_LEN, e) < 0 || (rc = catalog_get(c, &cat_machines, &m, e)) < 0)
+		return -1;
+	if (rc == 1)
+		return 0;
+	(void)text_safe(safe, sizeof(safe), m.name, strlen(m.name));
+	(void)snprintf(what, sizeof(what), "the reference list of snapshot %s/%lld cannot be read%s: nothing of machine %s is collected,"
+	    " and nobody can say whether that snapshot is whole", safe, (long long)seq, n > 1 ? ", nor can others" : "", safe);
+	(void)snprintf(next, sizeof(next), "put the file back from a copy of the vault's directory; or samara-import delete VAULT"
+	    " %s/%lld, and collections go on when its fourteen days are over", safe, (long long)seq);
+	tell(l, "list", what, next, NULL, m.id);
+	return 0;
+}
+
 /* Records that a stopped run put and did not write down, if this user may write. */
 static int
 up_to_date(struct vault *v, struct err *e)
@@ -345,7 +373,8 @@ vault_status(struct vault *v, struct vault_status *s, attention_fn fn, void *arg
 	    catalog_each(v->catalog, &cat_snapshots, 0, NULL, look_snapshot, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_packs, 0, NULL, look_pack, &l, e) != 0 ||
 	    catalog_each(v->catalog, &cat_forks, 0, NULL, look_fork, &l, e) != 0 ||
-	    catalog_each(v->catalog, &cat_sessions, 0, NULL, look_session, &l, e) != 0 || look_collections(v, s, e) != 0)
+	    catalog_each(v->catalog, &cat_sessions, 0, NULL, look_session, &l, e) != 0 || look_collections(v, s, e) != 0 ||
+	    look_unread(&l, e) != 0)
 		return -1;
 	if (v->store->ops->room(v->store, &s->room, e) != 0)
 		return -1;

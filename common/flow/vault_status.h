@@ -9,7 +9,7 @@
 
 /* One thing that a person should look at. */
 struct attention {
-	const char *kind;		/* "key", "clock", "unclaimed", "fork", "gap", "disk", "damage", "pledge", "parcel", "stale", "full", "takeover", "slots" */
+	const char *kind;		/* "key", "clock", "unclaimed", "fork", "gap", "disk", "damage", "pledge", "parcel", "stale", "full", "takeover", "slots", "list" */
 	const char *what;		/* a sentence */
 	const char *next;		/* what to do */
 	const uint8_t *image_id, *machine_id;	/* NULL: none */

@@ -177,6 +177,21 @@ vault_name_parse_pack(const char *name, uint8_t id[DIGEST_LEN], uint32_t *copy)
 }
 
 int
+vault_name_parse_origin(const char *name, uint8_t id[DIGEST_LEN])
+{
+	char again[VAULT_NAME_MAX];
+	const char *s = name;
+
+	if (strlen(name) < 11 || take_text(&s, "origins/") != 0)
+		return -1;
+	s += 3;
+	if (take_hex(&s, id, DIGEST_LEN) != 0)
+		return -1;
+	vault_name_origin(again, id);
+	return strcmp(again, name) == 0 ? 0 : -1;
+}
+
+int
 vault_name_parse_envelope(const char *name, uint8_t machine[ID_LEN], uint64_t *seq)
 {
 	const char *s = name;

@@ -51,6 +51,9 @@ void vault_name_bad_pack(char out[VAULT_NAME_MAX], const uint8_t id[DIGEST_LEN],
  */
 int vault_name_parse_pack(const char *name, uint8_t id[DIGEST_LEN], uint32_t *copy);
 
+/* 0 if ${name} is origins/xx/ID as vault_name_origin writes it, else -1. */
+int vault_name_parse_origin(const char *name, uint8_t id[DIGEST_LEN]);
+
 /* 0 if ${name} is snapshots/MACHINE/SEQ.env, else -1. */
 int vault_name_parse_envelope(const char *name, uint8_t machine[ID_LEN], uint64_t *seq);
 

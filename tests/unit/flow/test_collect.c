@@ -13,8 +13,12 @@
 
 #include "flow/vault_site.h"
 
+#include "common/base/text.h"
 #include "common/flow/machine_fate.h"
+#include "common/flow/pack_put.h"
+#include "common/flow/vault_status.h"
 #include "flow/keep_maker.h"
+#include "flow/upload_maker.h"
 
 #define T(x)	cmocka_unit_test_setup_teardown(x, site_setup, site_teardown)
 
@@ -335,6 +339,227 @@ a_list_that_cannot_be_read_holds_everything_back(void **state)
 }
 
 static void
+attention_take(void *arg, const struct attention *a)
+{
+	if (strcmp(a->kind, "list") == 0)
+		(void)snprintf(arg, 600, "%s", a->next);
+}
+
+/* The other machine's snapshot ${seq} of ${n} chunks from ${from}. */
+static void
+other_sends(struct up *u, struct up_snap *x, uint64_t seq, const struct up_snap *before, uint32_t from, uint32_t n)
+{
+	assert_int_equal(up_open(u, NULL), 0);
+	assert_int_equal(up_pack(u, from, n), 0);
+	up_snap(u, x, seq, before, NULL, from, n);
+	assert_int_equal(up_list(u, x, NULL), 0);
+	assert_int_equal(up_commit(u, before, x), 0);
+}
+
+/* Machine laptop has a list that cannot be read; what machine desk does not need goes. */
+static void
+what_holds_one_machine_back_is_said_and_others_go_on(void **state)
+{
+	struct site *s = *state;
+	struct seed_machine desk;
+	struct collect_result r;
+	struct credential c;
+	struct vault_status st;
+	struct up_snap a, b;
+	struct up u;
+	char cmd[640], next[600] = "", hex[2 * ID_LEN + 1];
+
+	two_snapshots(s);
+	site_credential(s, "desk", &c);
+	seed_machine_make(&desk, "desk", &c);
+	up_start(&u, s->vault, &desk);
+	other_sends(&u, &a, 1, NULL, 100, 8);
+	other_sends(&u, &b, 2, &a, 200, 8);
+	up_end(&u);
+	(void)text_hex(hex, s->m.id, ID_LEN);
+	(void)snprintf(cmd, sizeof(cmd), "f=$(ls %s/snapshots/%s/0000000000000002.?00) && cp $f %s/list && chmod u+w $f && printf x |"
+	    " dd of=$f bs=1 seek=150 conv=notrunc 2>/dev/null", s->vault, hex, s->root);
+	assert_int_equal(system(cmd), 0);
+	u.v = keep_open(s);
+	assert_int_equal(retain_decide(u.v, "desk/1", RETAIN_DELETE, "", 0, &(struct cat_snapshot){ .seq = 0 }, &s->e), 0);
+	vault_close(u.v);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.held_back, 1);
+	assert_int_equal(r.unread, 1);
+	assert_int_equal(keep_objects(s, "packs/"), 6 + 1);
+	u.v = keep_open(s);
+	assert_int_equal(vault_status(u.v, &st, attention_take, next, &s->e), 0);
+	vault_close(u.v);
+	assert_non_null(strstr(next, "delete VAULT laptop/2"));
+	/* The file comes back from a copy. */
+	(void)snprintf(cmd, sizeof(cmd), "cp %s/list $(ls %s/snapshots/%s/0000000000000002.?00)", s->root, s->vault, hex);
+	assert_int_equal(system(cmd), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.held_back + r.unread, 0);
+	assert_int_equal(keep_objects(s, "packs/"), 4 + 1);
+	next[0] = '\0';
+	u.v = keep_open(s);
+	assert_int_equal(vault_status(u.v, &st, attention_take, next, &s->e), 0);
+	vault_close(u.v);
+	assert_string_equal(next, "");
+	up_drop(&a);
+	up_drop(&b);
+	seed_machine_drop(&desk);
+}
+
+/* A pack that somebody put and was stopped over. */
+static void
+stray_put(struct site *s, uint32_t from, struct pack_info *info)
+{
+	uint8_t *bytes = up_pack_make(&s->m, from, 8, info);
+	struct vault *v = keep_open(s);
+	struct pack_put put;
+
+	assert_int_equal(pack_put(v->store, info->id, bytes, info->len, &put, &s->e), 0);
+	vault_close(v);
+	free(bytes);
+}
+
+static void
+packs_that_stand_in_no_catalog_go_with_the_second_run(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+	struct pack_info info;
+
+	two_snapshots(s);
+	stray_put(s, 100, &info);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.strays, 0);
+	assert_int_equal(keep_objects(s, "packs/"), 7);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.strays, 1);
+	assert_int_equal(keep_objects(s, "packs/"), 6);
+	site_rebuild_agrees(s);
+}
+
+/* The machine puts its pack, and is slow; collections run meanwhile. */
+static void
+a_pack_whose_rows_are_just_being_written_is_put_anew(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+	struct pack_info info;
+	struct up u;
+
+	two_snapshots(s);
+	stray_put(s, 100, &info);
+	for (int i = 0; i < 2; i++) {
+		up_start(&u, s->vault, &s->m);
+		assert_int_equal(up_open(&u, NULL), 0);
+		/* Announced before it comes; deleted before it comes. */
+		assert_int_equal(keep_collect(s, 0, &r), 0);
+		assert_int_equal(r.strays, i);
+		if (i == 0) {
+			assert_int_equal(upload_end(u.v, &u.m, u.session, &s->e), 0);
+			up_end(&u);
+		}
+	}
+	assert_int_equal(up_pack(&u, 100, 8), 0);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.strays, 0);
+	assert_int_equal(up_open(&u, NULL), 0);
+	assert_int_equal(up_ask(&u, 101), ID_HELD);
+	up_end(&u);
+	assert_int_equal(keep_objects(s, "packs/"), 7);
+	site_rebuild_agrees(s);
+}
+
+static uint64_t
+used_by(struct site *s)
+{
+	struct vault *v = keep_open(s);
+	uint64_t used;
+
+	assert_int_equal(catalog_used(v->catalog, s->m.id, &used, &s->e), 0);
+	vault_close(v);
+	return used;
+}
+
+/* By line and by disk, exact after a collection and a rebuild; one byte too many is one too many. */
+static void
+a_quota_holds_to_the_byte_whatever_came_and_went(void **state)
+{
+	struct machine_order o = { .fate = MFATE_QUOTA };
+	struct rebuild_result rebuilt;
+	struct site *s = *state;
+	struct pack_info info;
+	struct cat_machine m;
+	struct seed_image im;
+	uint64_t full, less;
+	struct up u;
+
+	two_snapshots(s);
+	full = used_by(s);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(keep_collect(s, 0, &(struct collect_result){ .packs = 0 }), 0);
+	assert_true((less = used_by(s)) < full && less > 0);
+	assert_int_equal(vault_rebuild(s->vault, &rebuilt, &s->e), 0);
+	assert_true(used_by(s) == less);
+	up_start(&u, s->vault, &s->m);
+	free(up_pack_make(&s->m, 100, 8, &info));
+	assert_int_equal(up_open(&u, NULL), 0);
+	o.value = less + info.len - 1;
+	assert_int_equal(machine_decide(u.v, "laptop", &o, &m, &u.e), 0);
+	assert_int_equal(up_pack(&u, 100, 8), -1);
+	assert_int_equal(u.e.code, ERR_QUOTA);
+	o.value++;
+	assert_int_equal(machine_decide(u.v, "laptop", &o, &m, &u.e), 0);
+	assert_int_equal(up_pack(&u, 100, 8), 0);
+	assert_int_equal(up_pack(&u, 108, 1), -1);
+	assert_int_equal(u.e.code, ERR_QUOTA);
+	up_end(&u);
+	seed_image_make(&im, &s->m, "CCCC");
+	seed_disk(&im, s->disk[2], 1, 200, 8);
+	seed_snapshot(&im, s->disk[2], 3, 200, 8);
+	seed_manifest(&im, s->disk[2], 1);
+	assert_int_equal(site_ingest(s, 2), -1);
+	assert_int_equal(s->e.code, ERR_QUOTA);
+	assert_true(used_by(s) == less + info.len);
+}
+
+static void
+tables_that_no_pack_names_any_more_go(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+	struct vault *v;
+
+	/* Of pack 2 of AAAA little is needed: it is written anew, and its table is kept beside it. */
+	image_take(s, 0, "AAAA", 1, 0, 16, 0);
+	image_take(s, 1, "BBBB", 2, 14, 12, 16);
+	assert_int_equal(keep_act(s, 1, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(keep_objects(s, "origins/"), 1);
+	assert_int_equal(r.origins, 0);
+	image_take(s, 2, "CCCC", 3, 30, 8, 30);
+	assert_int_equal(keep_act(s, 2, RETAIN_DELETE), 0);
+	keep_wait(s, 15 * KEEP_DAY);
+	/* One that somebody was stopped over as well. */
+	v = keep_open(s);
+	assert_true(v->store->ops->put_new(v->store, "origins/00/0000000000000000000000000000000000000000000000000000000000000000", "x", 1,
+	    &s->e) >= 0);
+	vault_close(v);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(keep_objects(s, "origins/"), 0);
+	site_rebuild_agrees(s);
+}
+
+static void
 all_that_a_deleted_machine_had_goes_but_what_is_protected(void **state)
 {
 	const struct machine_order o = { .fate = MFATE_DELETED, .why = "a test" };
@@ -410,6 +635,7 @@ a_dry_run_says_what_a_run_does_and_writes_nothing(void **state)
 	assert_int_equal(collect_run(v, &dry, &would, &s->e), 0);
 	vault_close(v);
 	assert_int_equal(would.snapshots_gone, 1);
+	assert_int_equal(would.packs, 1);
 	assert_int_equal(keep_collect(s, 0, &r), 0);
 	assert_int_equal(r.snapshots_gone, 1);
 	assert_int_equal(r.packs, 1);
@@ -431,6 +657,11 @@ main(void)
 		T(what_came_without_a_manifest_is_kept_for_its_lease),
 		T(a_list_that_builds_on_one_that_goes_is_stored_whole),
 		T(a_list_that_cannot_be_read_holds_everything_back),
+		T(what_holds_one_machine_back_is_said_and_others_go_on),
+		T(packs_that_stand_in_no_catalog_go_with_the_second_run),
+		T(a_pack_whose_rows_are_just_being_written_is_put_anew),
+		T(a_quota_holds_to_the_byte_whatever_came_and_went),
+		T(tables_that_no_pack_names_any_more_go),
 		T(all_that_a_deleted_machine_had_goes_but_what_is_protected),
 		T(a_collection_that_waits_for_nobody_is_found_out),
 		T(a_dry_run_says_what_a_run_does_and_writes_nothing),

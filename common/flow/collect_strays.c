@@ -1,0 +1,288 @@
+/*
+ * What somebody was stopped over: packs in the store that no row of the catalog speaks
+ * of, and tables in origins/ that no re-packed pack names.
+ *
+ * A pack without a row may be on its way into the catalog just now.  The first run marks
+ * its number as used up, so that nobody relies on finding it there from then on; a later one
+ * writes down, in a transaction, that it goes, and deletes the bytes behind it.  Whoever put
+ * it and comes to write its rows after that finds this (pack_is_kept), and puts it anew.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/file.h"
+#include "common/base/io.h"
+#include "common/base/stop.h"
+#include "common/catalog/catalog.h"
+#include "common/catalog/catalog_chunks.h"
+#include "common/flow/collect_job.h"
+#include "common/flow/epoch.h"
+#include "common/pack/pack_view.h"
+#include "common/store/store.h"
+#include "common/store/vault_names.h"
+
+#define TOGETHER	256u	/* objects in one transaction */
+#define SWEPT		"origins swept"	/* the epoch that had begun when origins/ was looked through last */
+
+/* --- packs without rows --- */
+
+struct stray {
+	uint8_t id[DIGEST_LEN];
+	uint32_t copy;
+	uint64_t len;
+};
+
+struct straying {
+	struct collect *c;
+	struct stray *at;	/* those that go now */
+	size_t n, cap;
+};
+
+/* Does the catalog know of it, or of its end?  1, 0, -1. */
+static int
+is_known(struct collect *c, const struct stray *s, struct err *e)
+{
+	struct cat_pack p = { .copy = s->copy };
+	struct cat_removal gone = { .copy = s->copy };
+	int rc;
+
+	memcpy(p.id, s->id, DIGEST_LEN);
+	if ((rc = catalog_get(c->v->catalog, &cat_packs, &p, e)) != 1)
+		return rc < 0 ? -1 : 1;
+	memcpy(gone.id, s->id, DIGEST_LEN);
+	gone.copy = s->copy;
+	return (rc = catalog_get(c->v->catalog, &cat_removals, &gone, e)) < 0 ? -1 : !rc;
+}
+
+static int
+stray_keep(struct straying *k, const struct stray *s, struct err *e)
+{
+	struct stray *more;
+
+	if (k->n == k->cap) {
+		size_t cap = k->cap == 0 ? 64 : k->cap * 2;
+
+		if ((more = realloc(k->at, cap * sizeof(*more))) == NULL)
+			return err_errno(e, "packs that no catalog names");
+		k->at = more;
+		k->cap = cap;
+	}
+	k->at[k->n++] = *s;
+	return 0;
+}
+
+static int
+pack_look(void *arg, const char *name, uint64_t len, struct err *e)
+{
+	struct straying *k = arg;
+	struct stray s = { .len = len };
+	int rc;
+
+	if (vault_name_parse_pack(name, s.id, &s.copy) != 0)
+		return 0;
+	if ((rc = is_known(k->c, &s, e)) != 0)
+		return rc < 0 ? -1 : stop_check(e);
+	if ((rc = pack_is_announced(k->c, s.id, s.copy, e)) == 1 || (rc == 0 && k->c->o->dry_run))
+		return stray_keep(k, &s, e);
+	return rc < 0 ? -1 : pack_announce(k->c, s.id, s.copy, e) < 0 ? -1 : 0;
+}
+
+/* In a transaction: it goes, if it is as it was.  0 or -1. */
+static int
+stray_end(struct collect *c, const struct stray *s, struct err *e)
+{
+	/* Records may speak of its number. */
+	struct cat_removal gone = { .copy = s->copy, .used = 1, .len = (int64_t)s->len };
+	int rc = is_known(c, s, e);
+
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	memcpy(gone.id, s->id, DIGEST_LEN);
+	if (catalog_put(c->v->catalog, &cat_removals, &gone, e) != 0)
+		return -1;
+	c->r->strays++;
+	c->r->bytes += s->len;
+	return 0;
+}
+
+static int
+strays_end(struct straying *k, struct err *e)
+{
+	struct vault *v = k->c->v;
+
+	for (size_t i = 0; i < k->n;) {
+		if (vault_begin(v, e) != 0)
+			return -1;
+		for (size_t n = 0; i < k->n && n < TOGETHER; n++, i++)
+			if (stray_end(k->c, &k->at[i], e) != 0) {
+				vault_rollback(v);
+				return -1;
+			}
+		if (vault_commit(v, e) != 0)
+			return -1;
+	}
+	return packs_finish(k->c, e);
+}
+
+int
+collect_strays(struct collect *c, struct err *e)
+{
+	struct straying k = { .c = c };
+	int rc = c->v->store->ops->list(c->v->store, "packs/", "", pack_look, &k, e);
+
+	if (rc == 0 && c->o->dry_run) {
+		c->r->strays = k.n;
+		for (size_t i = 0; i < k.n; i++)
+			c->r->bytes += k.at[i].len;
+	} else if (rc == 0 && k.n > 0) {
+		rc = strays_end(&k, e);
+	}
+	free(k.at);
+	return rc;
+}
+
+/* --- tables that nobody names --- */
+
+struct origins {
+	struct collect *c;
+	uint8_t (*ids)[DIGEST_LEN];	/* that lie in the store, rising */
+	uint8_t *named;
+	size_t n, cap;
+	int unread;			/* a table that would have said */
+};
+
+static int
+origin_note(void *arg, const char *name, uint64_t len, struct err *e)
+{
+	struct origins *g = arg;
+	uint8_t id[DIGEST_LEN], (*more)[DIGEST_LEN];
+
+	(void)len;
+	if (vault_name_parse_origin(name, id) != 0)
+		return 0;
+	if (g->n == g->cap) {
+		size_t cap = g->cap == 0 ? 256 : g->cap * 2;
+
+		if ((more = realloc(g->ids, cap * sizeof(*more))) == NULL)
+			return err_errno(e, "tables of packs that were written anew");
+		g->ids = more;
+		g->cap = cap;
+	}
+	memcpy(g->ids[g->n++], id, DIGEST_LEN);
+	return stop_check(e);
+}
+
+static int
+id_order(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_LEN);
+}
+
+static void
+origin_named(struct origins *g, const uint8_t id[DIGEST_LEN])
+{
+	uint8_t (*at)[DIGEST_LEN] = bsearch(id, g->ids, g->n, DIGEST_LEN, id_order);
+
+	if (at != NULL)
+		g->named[at - g->ids] = 1;
+}
+
+static int
+pack_names(void *arg, const void *row, struct err *e)
+{
+	const struct cat_pack *p = row;
+	struct origins *g = arg;
+	struct pack_view view;
+	uint8_t *end;
+	int rc;
+
+	if (!(p->flags & PACK_REPACKED) || g->unread)
+		return 0;
+	if ((rc = pack_table_read(g->c->v, p, &view, &end, e)) != 0) {
+		g->unread = 1;
+		return rc < 0 ? -1 : 0;
+	}
+	for (uint32_t i = 0; i < view.table.count; i++) {
+		struct pack_row r;
+
+		pack_table_row(&view.table, i, &r);
+		origin_named(g, r.origin);
+	}
+	free(end);
+	return stop_check(e);
+}
+
+/* Nobody has a session, and no pack came since ${top} was the next number: 1, 0, -1.  In a transaction. */
+static int
+is_quiet(struct collect *c, int64_t top, struct err *e)
+{
+	uint64_t sessions;
+	int64_t now;
+
+	if (epoch_wait(c->v, INT64_MAX, &sessions, e) != 0 || (now = catalog_pack_number(c->v->catalog, e)) < 0)
+		return -1;
+	return sessions == 0 && now == top;
+}
+
+/* Who writes a table opens a session before, in a transaction: while this one runs nobody does. */
+static int
+origins_end(struct origins *g, int64_t top, int64_t epoch, struct err *e)
+{
+	struct vault *v = g->c->v;
+	char name[VAULT_NAME_MAX];
+	size_t i = 0;
+	int rc = 1;
+
+	while (rc == 1 && i < g->n) {
+		if (vault_begin(v, e) != 0)
+			return -1;
+		rc = is_quiet(g->c, top, e);
+		for (size_t n = 0; rc == 1 && i < g->n && n < TOGETHER; i++) {
+			if (g->named[i])
+				continue;
+			vault_name_origin(name, g->ids[i]);
+			if (v->store->ops->del(v->store, name, e) != 0)
+				rc = -1;
+			g->c->r->origins++;
+			n++;
+		}
+		if (rc == 1 && i == g->n && catalog_number_set(v->catalog, SWEPT, epoch, e) != 0)
+			rc = -1;
+		if (rc < 0) {
+			vault_rollback(v);
+			return -1;
+		}
+		if (vault_commit(v, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+collect_origins(struct collect *c, struct err *e)
+{
+	struct origins g = { .c = c };
+	int64_t top, epoch, swept;
+	int rc = -1;
+
+	if (catalog_number(c->v->catalog, "epoch", &epoch, e) < 0 || catalog_number(c->v->catalog, SWEPT, &swept, e) < 0)
+		return -1;
+	if (swept == epoch && epoch > 0)
+		return 0;	/* nothing was taken away since */
+	if ((top = catalog_pack_number(c->v->catalog, e)) < 0 ||
+	    c->v->store->ops->list(c->v->store, "origins/", "", origin_note, &g, e) != 0)
+		goto free;
+	if ((rc = g.n == 0 ? 0 : -1) == 0)
+		goto free;
+	qsort(g.ids, g.n, DIGEST_LEN, id_order);
+	if ((g.named = calloc(g.n, 1)) == NULL)
+		(void)err_errno(e, "tables of packs that were written anew");
+	else if ((rc = catalog_each(c->v->catalog, &cat_packs, 0, NULL, pack_names, &g, e)) == 0 && !g.unread)
+		rc = origins_end(&g, top, epoch, e);
+free:
+	free(g.ids);
+	free(g.named);
+	return rc;
+}
