@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """reliability.py BUILD-DIR [--only ROW]... [--states N] [--faults N] [--flips N|all] [--tears N]
-                          [--runs N] [--kills N] [--cuts EVERY]
+                          [--runs N] [--kills N] [--sequences N] [--cuts EVERY]
 reliability.py --check
 
 Runs what tests/ has against faults, with the programs of a release build, reads
@@ -120,6 +120,10 @@ ROWS = (
     Row("line-lies", "ways in which a vault that holds the pinned key lies to a restore", 30, "",
         "each is found, with a message of its own, or does no harm; no wrong byte restored, nothing outside the target, no token elsewhere",
         "tests/journey/line_hostile.sh", figure("ways"), "ways"),
+    Row("model", "a vault against a plain second model of it: 45 random events each, in the middle of each other, killed in the middle", 40,
+        "`--sequences 10000`", "nothing is called whole that lacks a chunk; nothing needed goes, everything else does; states, answers to"
+        " sessions and a rebuilt catalog are the model's", "test_vault_model", figure("model"), "sequences",
+        ("SAMARA_MODEL_SEQUENCES", "40"), "sequences"),
 )
 
 # Scenes of each program for power cuts.
@@ -193,7 +197,7 @@ def main():
     a.add_argument("build", nargs="?")
     a.add_argument("--check", action="store_true")
     a.add_argument("--only", action="append", choices=[r.name for r in ROWS])
-    for option in "states", "faults", "flips", "tears", "runs", "kills", "cuts":
+    for option in "states", "faults", "flips", "tears", "runs", "kills", "cuts", "sequences":
         a.add_argument("--" + option)
     choice = a.parse_args()
     if choice.check:

@@ -3,35 +3,43 @@
 
 /*
  * A plain second model of a vault with one machine, for test_vault_model.c: chunks are
- * numbers, a snapshot needs a range of them, what is held is read off the packs that lie
- * in the store and off the damage that the test did.  After vault_site.h and keep_maker.h.
+ * numbers, a snapshot needs a range of them, and everything that is known of a chunk is
+ * a set of these numbers.  What is held is read off the packs that lie in the store and off the
+ * damage that the test did; the catalog's chunks are never looked at.  After vault_site.h,
+ * keep_maker.h and upload_maker.h.
  */
 
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
-#include "common/flow/pack_rows.h"
+#include "common/base/file.h"
 #include "common/flow/vault_count.h"
+#include "common/pack/pack_build.h"
 #include "common/pack/pack_view.h"
 
-#define M_IDS		256u
-#define M_IMAGES	10u
+#define M_IDS		320u
+#define M_IMAGES	12u
 #define M_SNAPSHOTS	64u
-#define M_PACKS		512u
+#define M_PACKS		640u
 #define M_SESSIONS	2u
 #define M_LOG		16384u
+
+typedef uint8_t chunk_set[M_IDS];
 
 struct m_image {
 	struct seed_image im;
 	char disk[2][128];
 	unsigned ndisks, in[2];
+	unsigned first;			/* the first disk that has manifest, snapshot and list */
 	uint32_t seq, from, to, carried, half;
-	int manifest;			/* the vault knows it */
+	int known, manifest;		/* the vault knows it; it has its manifest */
 	int64_t lease;
 	unsigned fate;			/* IMAGE_LOST, _CANCELLED, _HANDED_OFF; 0: none */
 	struct m_image *leans[M_IMAGES];
 	unsigned nleans;
+	chunk_set had;			/* that it brought before its manifest */
 };
 struct m_snapshot {
 	uint32_t seq, from, to;
@@ -39,7 +47,7 @@ struct m_snapshot {
 	int64_t deleted;		/* slow clock; -1: not */
 	int is_protected, gone;
 	unsigned state;			/* as the model last knew it */
-	uint8_t had[M_IDS];		/* chunks of it that were held, since it was filed */
+	chunk_set had;			/* chunks of it that were held, since it was filed */
 };
 struct m_pack {
 	uint8_t id[DIGEST_LEN];
@@ -47,15 +55,21 @@ struct m_pack {
 	unsigned n;
 	uint32_t chunk[64];
 	uint8_t bad[64];
-	int there;			/* in the store now */
+	int there;			/* in the store now, and in the catalog's list of packs */
+	int stray;			/* in the store alone */
 };
 struct m_session {
 	int open;
-	struct cat_session row;
+	const uint8_t *pack;		/* that is put now */
+	struct pack_info info;
+	uint32_t seq;			/* that is committed now */
+	int rc, interrupted;
+	struct up up;
 	uint32_t from, to, fresh;	/* its snapshot; chunks from fresh on are new */
 	struct m_snapshot *base;
-	uint8_t told[M_IDS];		/* chunks that it was told are held */
+	chunk_set told;			/* chunks that it was told are held */
 	unsigned step;
+	int64_t touched;		/* slow clock */
 };
 
 struct model {
@@ -66,10 +80,22 @@ struct model {
 	unsigned nimages;
 	struct m_snapshot snap[M_SNAPSHOTS];
 	unsigned nsnaps;
+	struct up_snap chain[M_SNAPSHOTS + 1];	/* what the machine signed, by number */
+	uint8_t passed[M_SNAPSHOTS + 1];	/* the vault knows the number and nothing else */
 	struct m_pack pack[M_PACKS];
 	unsigned npacks;
 	struct m_session session[M_SESSIONS];
 	uint32_t next_chunk, next_seq;
+	chunk_set spoiled;		/* that cannot be read off their disk */
+	uint16_t unstored[M_IDS];	/* of which images a disk that was taken in had lost it, a bit each */
+	chunk_set given;		/* that the machine gave up */
+	int revoked, jumped;
+	int64_t slow;			/* what the slow clock must show, but for the seconds that the test takes */
+	const struct m_image *receipt;	/* the image of the newest receipt that was answered */
+	int64_t wall;			/* nanoseconds by which the wall clock is off */
+	const char *alarm;		/* what an event found wrong */
+	/* Somebody does the same first and is killed on the way; NULL: nobody. */
+	void (*interrupt)(void (*work)(struct model *m, struct m_session *x), struct m_session *x);
 	char log[M_LOG];
 	size_t log_len;
 	char why[256];
@@ -102,10 +128,16 @@ model_say(struct model *m, const char *fmt, ...)
 	m->log[m->log_len] = '\0';
 }
 
-static inline void
-model_note(struct model *m, const char *why)
+/* What is wrong, in words that stay. */
+static inline const char * __attribute__((format(printf, 2, 3)))
+model_wrong(struct model *m, const char *fmt, ...)
 {
-	model_say(m, "=> %s", why);
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(m->why, sizeof(m->why), fmt, ap);
+	va_end(ap);
+	return m->why;
 }
 
 static inline const char *
@@ -124,25 +156,6 @@ model_begin(struct model *m, uint64_t seed)
 	m->next_seq = 1;
 }
 
-static inline void
-model_site(struct model *m, void *state)
-{
-	struct vault *v;
-
-	m->s = state;
-	v = keep_open(m->s);
-	assert_int_equal(up_register(v, &m->s->m, &m->s->e), 0);
-	vault_close(v);
-	for (uint32_t i = 0; i < M_IDS; i++)
-		seed_chunk(&m->s->m, i, m->ids[i], NULL, NULL);
-}
-
-static inline void
-model_end(struct model *m)
-{
-	m->s = NULL;
-}
-
 static inline int64_t
 model_slow(struct model *m)
 {
@@ -152,6 +165,28 @@ model_slow(struct model *m)
 	assert_true(catalog_number(v->catalog, "clock slow", &slow, &m->s->e) >= 0);
 	vault_close(v);
 	return slow;
+}
+
+static inline void
+model_site(struct model *m, void *state)
+{
+	struct vault *v;
+
+	m->s = state;
+	v = keep_open(m->s);
+	assert_int_equal(up_register(v, &m->s->m, &m->s->e), 0);
+	vault_close(v);
+	m->slow = model_slow(m);
+	for (uint32_t i = 0; i < M_IDS; i++)
+		seed_chunk(&m->s->m, i, m->ids[i], NULL, NULL);
+}
+
+static inline void
+model_end(struct model *m)
+{
+	for (uint32_t i = 1; i < m->next_seq; i++)
+		up_drop(&m->chain[i]);
+	m->s = NULL;
 }
 
 /* Does nobody hold this lock of the vault? */
@@ -183,36 +218,29 @@ model_chunk_of(struct model *m, const uint8_t id[DIGEST_LEN])
 
 struct m_scan {
 	struct model *m;
-	struct store *s;
+	struct vault *v;
 };
 
 static inline int
-model_pack_found(void *arg, const char *name, uint64_t len, struct err *e)
+model_has_row(struct vault *v, const struct m_pack *p)
 {
-	struct m_scan *k = arg;
-	struct model *m = k->m;
+	struct cat_pack row = { .copy = p->copy };
+	struct err e;
+
+	err_clear(&e);
+	memcpy(row.id, p->id, DIGEST_LEN);
+	return catalog_get(v->catalog, &cat_packs, &row, &e) == 0;
+}
+
+static inline void
+model_pack_read(struct model *m, struct store *s, struct m_pack *p, const char *name)
+{
 	struct pack_view v;
-	struct m_pack *p;
-	uint8_t id[DIGEST_LEN], *bytes;
-	uint32_t copy;
+	uint8_t *bytes;
 	size_t n;
 
-	(void)len;
-	assert_int_equal(vault_name_parse_pack(name, id, &copy), 0);
-	for (unsigned i = 0; i < m->npacks; i++)
-		if (m->pack[i].copy == copy && memcmp(m->pack[i].id, id, DIGEST_LEN) == 0) {
-			/* One that was away and came anew is good again. */
-			m->pack[i].there = 1;
-			return 0;
-		}
-	assert_true(m->npacks < M_PACKS);
-	p = &m->pack[m->npacks++];
-	memset(p, 0, sizeof(*p));
-	memcpy(p->id, id, DIGEST_LEN);
-	p->copy = copy;
-	p->there = 1;
-	assert_int_equal(store_read(k->s, name, PACK_LEN_MAX, &bytes, &n, e), 0);
-	assert_int_equal(pack_view_bytes(&v, bytes, n, NULL, NULL, e), 0);
+	assert_int_equal(store_read(s, name, PACK_LEN_MAX, &bytes, &n, &m->s->e), 0);
+	assert_int_equal(pack_view_bytes(&v, bytes, n, NULL, NULL, &m->s->e), 0);
 	assert_true(v.table.count <= 64);
 	for (uint32_t i = 0; i < v.table.count; i++) {
 		struct pack_row row;
@@ -221,23 +249,48 @@ model_pack_found(void *arg, const char *name, uint64_t len, struct err *e)
 		p->chunk[p->n++] = model_chunk_of(m, row.id);
 	}
 	free(bytes);
+}
+
+static inline int
+model_pack_found(void *arg, const char *name, uint64_t len, struct err *e)
+{
+	struct m_scan *k = arg;
+	struct model *m = k->m;
+	struct m_pack *p = NULL;
+	uint8_t id[DIGEST_LEN];
+	uint32_t copy;
+
+	(void)len, (void)e;
+	assert_int_equal(vault_name_parse_pack(name, id, &copy), 0);
+	for (unsigned i = 0; i < m->npacks && p == NULL; i++)
+		if (m->pack[i].copy == copy && memcmp(m->pack[i].id, id, DIGEST_LEN) == 0)
+			p = &m->pack[i];
+	if (p == NULL) {
+		assert_true(m->npacks < M_PACKS);
+		p = &m->pack[m->npacks++];
+		memset(p, 0, sizeof(*p));
+		memcpy(p->id, id, DIGEST_LEN);
+		p->copy = copy;
+		model_pack_read(m, k->v->store, p, name);
+	}
+	/* One that somebody was killed over has no row yet, or none any more: nobody can find what is in it. */
+	p->there = model_has_row(k->v, p);
+	p->stray = !p->there;
 	return 0;
 }
 
 static inline void
 model_scan(struct model *m)
 {
-	struct m_scan k = { m, NULL };
+	struct m_scan k = { m, keep_open(m->s) };
 
 	for (unsigned i = 0; i < m->npacks; i++)
-		m->pack[i].there = 0;
-	err_clear(&m->s->e);
-	k.s = store_dir_open(m->s->vault, 0, &m->s->e);
-	assert_non_null(k.s);
-	assert_int_equal(k.s->ops->list(k.s, "packs/", "", model_pack_found, &k, &m->s->e), 0);
-	k.s->ops->free(k.s);
+		m->pack[i].there = m->pack[i].stray = 0;
+	assert_int_equal(k.v->store->ops->list(k.v->store, "packs/", "", model_pack_found, &k, &m->s->e), 0);
+	vault_close(k.v);
+	/* One that was away and comes anew is good again. */
 	for (unsigned i = 0; i < m->npacks; i++)
-		if (!m->pack[i].there)
+		if (!m->pack[i].there && !m->pack[i].stray)
 			memset(m->pack[i].bad, 0, sizeof(m->pack[i].bad));
 }
 
@@ -272,18 +325,36 @@ model_pick_pack(struct model *m)
 	return NULL;
 }
 
-static inline int
-model_has_row(struct vault *v, const struct m_pack *p)
+/* One byte of the frame of chunk ${at} of a pack is another. */
+static inline void
+model_spoil_frame(struct model *m, const struct m_pack *p, unsigned at)
 {
-	struct cat_pack row = { .copy = p->copy };
-	struct err e;
+	char name[VAULT_NAME_MAX], path[512];
+	uint32_t off = PACK_HEAD_LEN;
+	struct pack_view v;
+	uint8_t *bytes;
+	size_t n;
+	int fd;
 
-	err_clear(&e);
-	memcpy(row.id, p->id, DIGEST_LEN);
-	return catalog_get(v->catalog, &cat_packs, &row, &e) == 0;
+	vault_name_pack(name, p->id, p->copy);
+	(void)snprintf(path, sizeof(path), "%s/%s", m->s->vault, name);
+	assert_int_equal(file_read(AT_FDCWD, path, PACK_LEN_MAX, &bytes, &n, &m->s->e), 0);
+	assert_int_equal(pack_view_bytes(&v, bytes, n, NULL, NULL, &m->s->e), 0);
+	for (uint32_t i = 0; i <= at; i++) {
+		struct pack_row row;
+
+		pack_table_row(&v.table, i, &row);
+		off += i < at ? row.len : row.len / 2;
+	}
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_not_equal(fd = open(path, O_WRONLY | O_CLOEXEC), -1);
+	bytes[off] ^= 0x40;
+	assert_int_equal(pwrite(fd, bytes + off, 1, off), 1);
+	(void)close(fd);
+	free(bytes);
 }
 
-/* ---- images and snapshots ---- */
+/* ---- snapshots ---- */
 
 static inline struct m_snapshot *
 model_snapshot(struct model *m, uint32_t seq)
@@ -292,6 +363,12 @@ model_snapshot(struct model *m, uint32_t seq)
 		if (m->snap[i].seq == seq)
 			return &m->snap[i];
 	return NULL;
+}
+
+static inline int
+model_needs(const struct m_snapshot *s, uint32_t chunk)
+{
+	return chunk >= s->from && chunk < s->to;
 }
 
 /* What a snapshot needs and has now must not be deleted from now on. */
@@ -308,6 +385,8 @@ model_forget(struct model *m, uint32_t chunk)
 {
 	for (unsigned i = 0; i < m->nsnaps; i++)
 		m->snap[i].had[chunk] = 0;
+	for (unsigned i = 0; i < m->nimages; i++)
+		m->image[i].had[chunk] = 0;
 	for (unsigned i = 0; i < M_SESSIONS; i++)
 		m->session[i].told[chunk] = 0;
 }
@@ -322,70 +401,9 @@ model_file(struct model *m, uint32_t seq, uint32_t from, uint32_t to, struct m_i
 	assert_true(m->nsnaps < M_SNAPSHOTS);
 	s = &m->snap[m->nsnaps++];
 	*s = (struct m_snapshot){ .seq = seq, .from = from, .to = to, .image = image, .deleted = -1 };
+	m->passed[seq] = 0;
 	model_scan(m);
 	model_had(m, s);
-}
-
-/* What a machine may build on: the newest snapshot that is whole, or that an image on its way will bring. */
-static inline uint32_t
-model_low(const struct model *m)
-{
-	return m->next_chunk > 40 ? m->next_chunk - 40 : 0;
-}
-
-static inline struct m_image *
-model_image_new(struct model *m)
-{
-	struct m_image *i = &m->image[m->nimages];
-	uint32_t n = 4 + model_random(m, 16), low = model_low(m);
-	char name[SHORT_LEN + 1];
-
-	if (m->nimages == M_IMAGES || m->next_chunk + n > M_IDS)
-		return NULL;
-	(void)snprintf(name, sizeof(name), "RM%c%c", 'A' + (int)(m->nimages / 10), 'A' + (int)(m->nimages % 10));
-	seed_image_make(&i->im, &m->s->m, name);
-	i->im.pack_chunks = 2 + model_random(m, 7);
-	i->ndisks = 1 + model_random(m, 2);
-	i->carried = m->next_chunk;
-	i->from = low + model_random(m, m->next_chunk - low + 1);
-	i->to = m->next_chunk + n;
-	i->half = i->ndisks == 2 ? i->carried + n / 2 : i->to;
-	i->seq = m->next_seq++;
-	m->next_chunk = i->to;
-	for (unsigned k = 0; k < i->ndisks; k++)
-		(void)snprintf(i->disk[k], sizeof(i->disk[k]), "%s/i%u-%u", m->s->root, m->nimages, k);
-	seed_disk(&i->im, i->disk[0], 1, i->carried, i->half - i->carried);
-	if (i->ndisks == 2)
-		seed_disk(&i->im, i->disk[1], 2, i->half, i->to - i->half);
-	for (unsigned k = 0; k < i->ndisks; k++) {
-		struct seed_image once = i->im;
-
-		/* The snapshot stands on each disk; it is one. */
-		if (k == 0)
-			seed_snapshot(&i->im, i->disk[0], i->seq, i->from, i->to - i->from);
-		(void)once;
-	}
-	for (unsigned k = 0; k < m->nimages; k++)
-		if (m->image[k].to > i->from && m->image[k].from < i->carried && i->im.nleans < SEED_SNAPS) {
-			seed_leans(&i->im, &m->image[k].im);
-			i->leans[i->nleans++] = &m->image[k];
-		}
-	for (unsigned k = 0; k < i->ndisks; k++)
-		seed_manifest(&i->im, i->disk[k], 1);
-	if (i->ndisks == 2) {
-		char cmd[512];
-
-		(void)snprintf(cmd, sizeof(cmd), "cp -r %s/samara/*/snap* %s/samara/*/", i->disk[0], i->disk[1]);
-		assert_int_equal(system(cmd), 0);
-	}
-	m->nimages++;
-	return i;
-}
-
-static inline struct m_image *
-model_pick_image(struct model *m)
-{
-	return m->nimages == 0 ? NULL : &m->image[model_random(m, m->nimages)];
 }
 
 static inline struct m_snapshot *
@@ -396,10 +414,17 @@ model_pick_snapshot(struct model *m)
 	return s == NULL || s->gone ? NULL : s;
 }
 
-static inline int
-model_needs(const struct m_snapshot *s, uint32_t chunk)
+static inline struct m_image *
+model_pick_image(struct model *m)
 {
-	return chunk >= s->from && chunk < s->to;
+	return m->nimages == 0 ? NULL : &m->image[model_random(m, m->nimages)];
+}
+
+/* What a machine may build on: the newest chunks there are. */
+static inline uint32_t
+model_low(const struct model *m)
+{
+	return m->next_chunk > 40 ? m->next_chunk - 40 : 0;
 }
 
 /* Does an image on its way carry it? */
@@ -415,7 +440,7 @@ model_is_promised(struct model *m, uint32_t chunk, int64_t slow)
 
 		for (unsigned k = 0; k < x->ndisks; k++)
 			out |= !x->in[k];
-		if (!x->manifest || !out || x->fate == IMAGE_LOST || x->fate == IMAGE_CANCELLED || slow > x->lease || own == NULL ||
+		if (!x->manifest || !out || (m->unstored[chunk] >> i & 1) != 0 || x->fate == IMAGE_LOST || x->fate == IMAGE_CANCELLED || slow > x->lease || own == NULL ||
 		    own->gone || !model_needs(own, chunk))
 			continue;
 		for (unsigned k = 0; k < x->nleans; k++) {
@@ -432,16 +457,19 @@ model_is_promised(struct model *m, uint32_t chunk, int64_t slow)
 static inline unsigned
 model_state(struct model *m, const struct m_snapshot *s, int64_t slow)
 {
-	int pending = 0;
+	int pending = 0, partial = 0;
 
 	for (uint32_t c = s->from; c < s->to; c++) {
 		if (model_copy(m, c) == 1)
 			continue;
-		if (!model_is_promised(m, c, slow))
+		if (model_is_promised(m, c, slow))
+			pending = 1;
+		else if (m->given[c])
+			partial = 1;
+		else
 			return SNAPSHOT_GAP;
-		pending = 1;
 	}
-	return pending ? SNAPSHOT_PENDING : SNAPSHOT_WHOLE;
+	return pending ? SNAPSHOT_PENDING : partial ? SNAPSHOT_PARTIAL : SNAPSHOT_WHOLE;
 }
 
 static inline int
@@ -453,381 +481,6 @@ model_is_newest_whole(const struct model *m, const struct m_snapshot *s)
 		if (!m->snap[i].gone && m->snap[i].deleted == -1 && m->snap[i].state == SNAPSHOT_WHOLE && m->snap[i].seq > s->seq)
 			return 0;
 	return 1;
-}
-
-/* ---- sessions, as a server has them ---- */
-
-static inline void
-model_sessions_forget(struct model *m)
-{
-	memset(m->session, 0, sizeof(m->session));
-}
-
-static inline void
-model_session_end(struct model *m, struct m_session *x)
-{
-	struct vault *v = keep_open(m->s);
-
-	assert_int_equal(session_end_now(v, x->row.id, &m->s->e), 0);
-	vault_close(v);
-	x->open = 0;
-}
-
-static inline void
-model_sessions_end(struct model *m)
-{
-	for (unsigned i = 0; i < M_SESSIONS; i++)
-		if (m->session[i].open)
-			model_session_end(m, &m->session[i]);
-}
-
-static inline void
-model_session_open(struct model *m, struct m_session *x)
-{
-	struct m_snapshot *base = model_pick_snapshot(m);
-	uint32_t low;
-	struct vault *v;
-
-	if (m->next_chunk + 8 > M_IDS || m->nsnaps + M_IMAGES + M_SESSIONS >= M_SNAPSHOTS)
-		return;
-	if (base != NULL && base->state != SNAPSHOT_WHOLE)
-		base = NULL;
-	memset(x, 0, sizeof(*x));
-	x->base = base;
-	x->fresh = m->next_chunk;
-	m->next_chunk += 1 + model_random(m, 7);
-	x->to = m->next_chunk;
-	low = base != NULL ? base->from : model_low(m);
-	x->from = low + model_random(m, x->fresh - low + 1);
-	x->row.kind = SESSION_BACKUP;
-	x->row.base_seq = base == NULL ? 0 : base->seq;
-	memcpy(x->row.machine_id, m->s->m.id, ID_LEN);
-	v = keep_open(m->s);
-	assert_int_equal(session_enter_now(v, &x->row, &m->s->e), 0);
-	vault_close(v);
-	x->open = 1;
-	model_say(m, "session opens: %u-%u on %u", x->from, x->to, x->base == NULL ? 0 : x->base->seq);
-}
-
-/* Is it told that chunk ${c} is held?  In a transaction, as who answers "have". */
-static inline int
-model_ask(struct model *m, struct vault *v, uint32_t c)
-{
-	uint8_t state;
-
-	assert_int_equal(chunks_revive(v->catalog, m->s->m.k->domain_id, m->s->m.id, m->ids[c], 1, &state, &m->s->e), 0);
-	return (state & COPY_GOOD) != 0;
-}
-
-static inline int
-model_in_base(const struct m_session *x, uint32_t c)
-{
-	return x->base != NULL && model_needs(x->base, c);
-}
-
-static inline void
-model_session_ask(struct model *m, struct m_session *x)
-{
-	struct vault *v = keep_open(m->s);
-
-	assert_int_equal(vault_begin(v, &m->s->e), 0);
-	for (uint32_t c = x->from; c < x->to; c++)
-		x->told[c] = !model_in_base(x, c) && model_ask(m, v, c);
-	assert_int_equal(vault_commit(v, &m->s->e), 0);
-	vault_close(v);
-	model_say(m, "session asks");
-}
-
-/* A pack of what it was not told is held. */
-static inline void
-model_session_put(struct model *m, struct m_session *x)
-{
-	struct pack_part parts[64];
-	uint8_t *inner[64], *out = malloc(PACK_LEN_MAX);
-	uint32_t n = 0, chunk[64];
-	struct pack_rows rows;
-	struct pack_info info;
-	struct pack_view view;
-	struct pack_put put;
-	struct vault *v;
-	int rc;
-
-	assert_non_null(out);
-	for (uint32_t c = x->from; c < x->to && n < 8; c++) {
-		if (x->told[c] || model_in_base(x, c))
-			continue;
-		parts[n].kind = KIND_DATA;
-		seed_chunk(&m->s->m, c, parts[n].id, &inner[n], &parts[n].inner_len);
-		parts[n].inner = inner[n];
-		chunk[n++] = c;
-	}
-	if (n > 0) {
-		pack_build(m->s->m.k, m->s->m.id, m->s->m.secret, parts, n, out, &info);
-		v = keep_open(m->s);
-		do {
-			assert_int_equal(pack_view_bytes(&view, out, info.len, m->s->m.id, m->s->m.pub, &m->s->e), 0);
-			assert_int_equal(pack_put(v->store, info.id, out, info.len, &put, &m->s->e), 0);
-			assert_int_equal(pack_rows_make(&rows, &view, &put, &m->s->e), 0);
-			assert_int_equal(vault_begin(v, &m->s->e), 0);
-			if ((rc = pack_rows_write(v, &rows, &m->s->e)) == 0)
-				assert_int_equal(vault_commit(v, &m->s->e), 0);
-			else
-				vault_rollback(v);
-			pack_rows_release(&rows);
-		} while (rc != 0 && m->s->e.code == ERR_BUSY);
-		assert_int_equal(rc, 0);
-		vault_close(v);
-		for (uint32_t i = 0; i < n; i++)
-			x->told[chunk[i]] = 1;
-		model_say(m, "session puts %u chunks", n);
-	}
-	for (uint32_t i = 0; i < n; i++)
-		free(inner[i]);
-	free(out);
-}
-
-/* Envelope and whole list into the store, under the number that comes next. */
-static inline void
-model_session_list(struct model *m, const struct m_session *x, uint32_t seq, struct vault *v, struct buf *envelope)
-{
-	struct envelope env = { .seq = seq, .set_name = "files", .kind = SNAP_FILES, .begin_ns = 5000, .end_ns = 6000 };
-	struct refs_head h = { .kind = REFS_WHOLE, .parts = 1 };
-	struct refs_digest *d = refs_digest_new(m->s->m.k->domain_id);
-	uint8_t sorted[M_IDS][DIGEST_LEN], head[REFS_HEAD_LEN];
-	uint32_t n = x->to - x->from;
-	char name[VAULT_NAME_MAX];
-	struct buf b;
-
-	memcpy(sorted, m->ids[x->from], (size_t)n * DIGEST_LEN);
-	memcpy(env.root_id, m->ids[x->to - 1], DIGEST_LEN);
-	qsort(sorted, n, DIGEST_LEN, seed_id_order);
-	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(refs_digest_add(d, sorted[i]), 0);
-	refs_digest_final(d, env.refs_digest, &env.refs_count);
-	refs_digest_free(d);
-	io_random(env.snapshot_id, ID_LEN);
-	memcpy(env.machine_id, m->s->m.id, ID_LEN);
-	memcpy(env.domain_id, m->s->m.k->domain_id, DIGEST_LEN);
-	memcpy(h.domain_id, env.domain_id, DIGEST_LEN);
-	memcpy(h.digest, env.refs_digest, DIGEST_LEN);
-	h.count = h.added = n;
-	refs_head_encode(&h, head);
-	buf_init(&b);
-	buf_add(&b, head, sizeof(head));
-	buf_add(&b, sorted, (size_t)n * DIGEST_LEN);
-	vault_name_refs(name, env.machine_id, seq, REFS_WHOLE, 0);
-	assert_int_equal(v->store->ops->put_new(v->store, name, b.p, b.len, &m->s->e), 0);
-	buf_release(&b);
-	seed_sign(&envelope_schema, &env, m->s->m.secret, envelope);
-	vault_name_envelope(name, env.machine_id, seq);
-	assert_int_equal(v->store->ops->put_new(v->store, name, envelope->p, envelope->len, &m->s->e), 0);
-}
-
-static inline void
-model_session_commit(struct model *m, struct m_session *x)
-{
-	struct cat_session open;
-	struct cat_snapshot base;
-	struct vault *v = keep_open(m->s);
-	uint32_t seq = m->next_seq++;
-	struct buf envelope;
-	int ok;
-
-	buf_init(&envelope);
-	model_session_list(m, x, seq, v, &envelope);
-	assert_int_equal(vault_begin(v, &m->s->e), 0);
-	ok = session_get(v, x->row.id, &open, &m->s->e) == 0;
-	if (ok && x->base != NULL) {
-		memcpy(base.machine_id, m->s->m.id, ID_LEN);
-		base.seq = x->base->seq;
-		ok = catalog_get(v->catalog, &cat_snapshots, &base, &m->s->e) == 0;
-	}
-	for (uint32_t c = x->from; c < x->to && ok; c++)
-		ok = model_in_base(x, c) || model_ask(m, v, c);
-	if (ok) {
-		assert_int_equal(vault_record_bytes(v, REC_SNAPSHOT_RECEIVED, envelope.p, envelope.len, &m->s->e), 0);
-		assert_int_equal(session_end(v, x->row.id, &m->s->e), 0);
-		assert_int_equal(vault_commit(v, &m->s->e), 0);
-		model_file(m, seq, x->from, x->to, NULL);
-	} else {
-		vault_rollback(v);
-		assert_int_equal(session_end_now(v, x->row.id, &m->s->e), 0);
-	}
-	vault_close(v);
-	buf_release(&envelope);
-	x->open = 0;
-	model_say(m, "session commits %u: %s", seq, ok ? "yes" : "no");
-}
-
-static inline void
-model_session_step(struct model *m)
-{
-	struct m_session *x = &m->session[model_random(m, M_SESSIONS)];
-
-	if (!x->open) {
-		model_session_open(m, x);
-		return;
-	}
-	switch (x->step++) {
-	case 0:
-		model_session_ask(m, x);
-		break;
-	case 1:
-	case 2:
-	case 3:
-		model_session_put(m, x);
-		break;
-	default:
-		if (model_random(m, 8) == 0)
-			model_session_end(m, x);
-		else
-			model_session_commit(m, x);
-		break;
-	}
-}
-
-/* ---- what must hold ---- */
-
-static inline int
-model_row(struct model *m, struct vault *v, const struct m_snapshot *s, struct cat_snapshot *row)
-{
-	memcpy(row->machine_id, m->s->m.id, ID_LEN);
-	row->seq = s->seq;
-	return catalog_get(v->catalog, &cat_snapshots, row, &m->s->e);
-}
-
-/* May it be gone?  NULL, or why not. */
-static inline const char *
-model_may_go(struct model *m, const struct m_snapshot *s, int64_t slow)
-{
-	uint32_t head = 0;
-
-	if (s->deleted == -1)
-		return "it was not deleted";
-	if (s->is_protected)
-		return "it was protected";
-	if (slow < s->deleted + RETAIN_SOFT)
-		return "its fourteen days were not over";
-	for (unsigned i = 0; i < m->nsnaps; i++)
-		if (!m->snap[i].gone && m->snap[i].seq > head)
-			head = m->snap[i].seq;
-	if (head == s->seq)
-		return "it was the head";
-	if (s->image != NULL && s->image->fate == 0 && slow <= s->image->lease)
-		return "its image was not handed off";
-	for (unsigned i = 0; i < M_SESSIONS; i++)
-		if (m->session[i].open && m->session[i].base == s)
-			return "a session built on it";
-	return NULL;
-}
-
-/* What went is marked so.  NULL, or what is wrong. */
-static inline const char *
-model_gone(struct model *m, struct vault *v, int64_t slow)
-{
-	struct cat_snapshot row;
-	const char *why;
-
-	for (unsigned i = 0; i < m->nsnaps; i++) {
-		struct m_snapshot *s = &m->snap[i];
-
-		if (s->gone || model_row(m, v, s, &row) == 0)
-			continue;
-		if ((why = model_may_go(m, s, slow)) != NULL) {
-			(void)snprintf(m->why, sizeof(m->why), "snapshot %u is gone, and %s", s->seq, why);
-			return m->why;
-		}
-		s->gone = 1;
-	}
-	return NULL;
-}
-
-/* Nothing is called whole that lacks a chunk; nothing that is needed, or that a session was told is held, went away. */
-static inline const char *
-model_check_whole(struct model *m)
-{
-	struct vault *v = keep_open(m->s);
-	const char *why = model_gone(m, v, model_slow(m));
-	struct cat_snapshot row;
-
-	model_scan(m);
-	for (unsigned i = 0; i < m->nsnaps && why == NULL; i++) {
-		struct m_snapshot *s = &m->snap[i];
-
-		if (s->gone || model_row(m, v, s, &row) != 0)
-			continue;
-		for (uint32_t c = s->from; c < s->to && why == NULL; c++) {
-			if (model_copy(m, c) == 1)
-				continue;
-			if (row.state == SNAPSHOT_WHOLE)
-				why = "a snapshot is called whole and lacks a chunk";
-			else if (s->had[c] && model_copy(m, c) == 0)
-				why = "a chunk that a snapshot needs was deleted";
-			if (why != NULL)
-				(void)snprintf(m->why, sizeof(m->why), "%s: snapshot %u, chunk %u", why, s->seq, c);
-		}
-	}
-	for (unsigned i = 0; i < M_SESSIONS && why == NULL; i++)
-		for (uint32_t c = 0; c < M_IDS && m->session[i].open && why == NULL; c++)
-			if (m->session[i].told[c] && model_copy(m, c) == 0 && session_get(v, m->session[i].row.id,
-			    &(struct cat_session){ .kind = 0 }, &m->s->e) == 0) {
-				why = "a chunk that a session was told is held was deleted";
-				(void)snprintf(m->why, sizeof(m->why), "%s: chunk %u", why, c);
-			}
-	vault_close(v);
-	for (unsigned i = 0; i < m->nsnaps; i++)
-		model_had(m, &m->snap[i]);
-	return why == NULL ? NULL : m->why;
-}
-
-/* All states are what the model says. */
-static inline const char *
-model_check(struct model *m)
-{
-	const char *why = model_check_whole(m);
-	struct vault *v = keep_open(m->s);
-	int64_t slow = model_slow(m);
-	struct cat_snapshot row;
-
-	for (unsigned i = 0; i < m->nsnaps && why == NULL; i++) {
-		struct m_snapshot *s = &m->snap[i];
-
-		if (s->gone)
-			continue;
-		s->state = model_state(m, s, slow);
-		if (model_row(m, v, s, &row) != 0)
-			(void)snprintf(m->why, sizeof(m->why), "snapshot %u is not there", s->seq);
-		else if (row.state != s->state)
-			(void)snprintf(m->why, sizeof(m->why), "snapshot %u is in state %u instead of %u: %d missing, %d promised", s->seq,
-			    row.state, s->state, (int)row.missing, (int)row.promised);
-		else if ((row.deleted != 0) != (s->deleted != -1) || (row.is_protected != 0) != (s->is_protected != 0))
-			(void)snprintf(m->why, sizeof(m->why), "snapshot %u is not as it was decided", s->seq);
-		else
-			continue;
-		why = m->why;
-	}
-	vault_close(v);
-	return why;
-}
-
-/* After collections with nobody else about: no pack stays of which nobody needs anything. */
-static inline const char *
-model_check_garbage(struct model *m)
-{
-	model_scan(m);
-	for (unsigned i = 0; i < m->npacks; i++) {
-		unsigned needed = 0;
-
-		for (unsigned k = 0; k < m->pack[i].n; k++)
-			for (unsigned s = 0; s < m->nsnaps; s++)
-				needed += !m->snap[s].gone && model_needs(&m->snap[s], m->pack[i].chunk[k]);
-		if (m->pack[i].there && needed == 0) {
-			(void)snprintf(m->why, sizeof(m->why), "pack %02x%02x.%u stays and nobody needs it", m->pack[i].id[0],
-			    m->pack[i].id[1], m->pack[i].copy);
-			return m->why;
-		}
-	}
-	return NULL;
 }
 
 #endif
