@@ -9,6 +9,7 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
+#include "common/base/log.h"
 #include "common/base/progress.h"
 #include "common/crypto/domain_keys.h"
 #include "common/flow/state_refs.h"
@@ -322,6 +323,11 @@ snapshot_lost(struct losing *l, uint64_t seq, struct err *e)
 		return -1;
 	if ((rc = state_envelope(l->t->s, seq, &bytes, &len, &env, e)) != 0)
 		return rc == 1 ? 0 : -1;
+	/* Nothing but itself says what stood in it. */
+	if (topup_ids_wanted(l->t->want, topup_ids_find(l->t->want, env.root_id)))
+		say_warn("snapshot %llu: its root chunk is lost and not kept here, so nothing of this snapshot can be restored, unless a disk "
+		    "of its image is still there (samara-import ingest).  Other snapshots do not need it; samara-import delete takes "
+		    "it off the list", (unsigned long long)seq);
 	rc = state_refs_each(l->t->s, &env, listing_lost, &k, e);
 	free(bytes);
 	return rc;

@@ -171,6 +171,27 @@ a_listing_without_its_item_log_is_said_to_be_lost(void **state)
 	assert_int_equal(w->listings, 1);
 }
 
+static void
+a_root_that_the_state_does_not_keep_is_lost_alone(void **state)
+{
+	struct world *w = *state;
+	char path[512];
+	int had = 1;
+
+	(void)snprintf(path, sizeof(path), "%s/snaps/00000001.root", w->b.m.state);
+	assert_int_equal(unlink(path), 0);
+	collect_all(w);
+	assert_int_equal(topup_ids_left(w->want), 1);
+	for (size_t i = 0; had; i++) {
+		const uint8_t *id = topup_ids_at(w->want, i, &had);
+
+		assert_non_null(id);
+		assert_int_equal(had, memcmp(id, w->im->envelope.root_id, DIGEST_LEN) != 0);
+	}
+	assert_int_equal(w->listings, 1);
+	assert_int_equal(w->lost + w->live, 0);
+}
+
 /* --- receipts --- */
 
 /* A receipt that fits, as its vault would give it. */
@@ -380,6 +401,7 @@ main(void)
 		T(of_a_big_file_only_the_chunks_around_a_change_are_lost),
 		T(a_bundle_is_lost_with_one_of_its_files_and_only_that_one_is_named),
 		T(a_listing_without_its_item_log_is_said_to_be_lost),
+		T(a_root_that_the_state_does_not_keep_is_lost_alone),
 		T(a_receipt_that_fits_is_answered_and_its_number_counts_from_then_on),
 		T(a_receipt_that_does_not_fit_is_refused_for_its_own_reason),
 		T(a_partial_receipt_leaves_out_what_was_given_up_and_nothing_else),
