@@ -181,6 +181,26 @@ write_slots(int imagefd, struct state *s, struct err *e)
 	return rc;
 }
 
+/* keys/older1, keys/older2, …: of an export, so that snapshots signed with them can be checked without a key. */
+static int
+write_older(int imagefd, const struct state *s, struct err *e)
+{
+	struct rd r = { .p = s->older_bytes, .left = s->older_len };
+	char what[16];
+
+	for (unsigned n = 1; r.left > 0; n++) {
+		uint32_t len = rd_u32(&r);
+		const uint8_t *bytes = rd_bytes(&r, len);
+
+		if (bytes == NULL)
+			return err_set(e, ERR_INTERNAL, "the older memberships of a machine");
+		(void)snprintf(what, sizeof(what), "older%u", n);
+		if (write_key(imagefd, what, bytes, len, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 disk_begin(const struct disk_target *t, struct state *s, const char *name, const uint8_t *label, size_t len, struct err *e)
 {
@@ -194,7 +214,7 @@ disk_begin(const struct disk_target *t, struct state *s, const char *name, const
 	if (dir_make(t->fd, path, 0755, e) != 0 || (fd = dir_open(t->fd, path, e)) == -1)
 		return err_during(e, "disk %s", t->path);
 	if (write_key(fd, "domain", s->domain_bytes, s->domain_len, e) != 0 ||
-	    write_key(fd, "member", s->member_bytes, s->member_len, e) != 0 ||
+	    write_key(fd, "member", s->member_bytes, s->member_len, e) != 0 || write_older(fd, s, e) != 0 ||
 	    (s->regist_bytes != NULL && (write_key(fd, "regist", s->regist_bytes, s->regist_len, e) != 0 ||
 	    write_slots(fd, s, e) != 0)) || dir_make(fd, "packs", 0755, e) != 0 || dir_make(fd, "custody", 0755, e) != 0 ||
 	    disk_readme_write(t->fd, &l, e) != 0 || disk_write_twice(fd, "label2", "label", label, len, e) != 0) {

@@ -55,6 +55,22 @@ machine_note(void *arg, const void *row, struct err *e)
 	return catalog_each(x->v->catalog, &cat_machine_keys, 1, &like, key_note, x, e);
 }
 
+/* Whoever checks the export without a key has to know who signed the snapshots of the computers before. */
+static int
+older_take(struct exporting *x, struct err *e)
+{
+	struct buf older;
+
+	buf_init(&older);
+	if (vault_keys_older(x->v, x->machine.id, "member", &older, e) != 0) {
+		buf_release(&older);
+		return -1;
+	}
+	x->s.older_bytes = older.p;
+	x->s.older_len = older.len;
+	return 0;
+}
+
 /* exports/ as a state: the vault stands where a machine stands. */
 static int
 state_make(struct exporting *x, struct err *e)
@@ -75,6 +91,8 @@ state_make(struct exporting *x, struct err *e)
 	rc = vault_keys_newest(x->v, x->machine.id, "domain", &s->domain_bytes, &s->domain_len, e);
 	if (rc == 0)
 		rc = vault_keys_newest(x->v, x->machine.id, "member", &s->member_bytes, &s->member_len, e);
+	if (rc == 0)
+		rc = older_take(x, e);
 	return rc == 1 ? err_set(e, ERR_MISSING, "the vault does not keep what machine %s registered with", x->machine.name) : rc;
 }
 
@@ -330,6 +348,7 @@ exporting_release(struct exporting *x)
 	id_sorter_free(x->places);
 	free(x->s.domain_bytes);
 	free(x->s.member_bytes);
+	free(x->s.older_bytes);
 	if (x->s.fd != -1)
 		(void)io->close(x->s.fd);
 	free(x->packs);

@@ -211,17 +211,21 @@ origin_told(void *arg, const struct finding *f)
 static int
 origins_hold(struct reading *r, const struct pack_view *v)
 {
-	struct verify_machine m = { .name = "" };
-	struct verify_books books = { .machine = &m, .nmachines = 1 };
+	struct verify_books books = { .machine = calloc(r->j->nkeys + 1, sizeof(*books.machine)), .nmachines = r->j->nkeys };
 	struct verify_job job = { .found = findings_new(origin_told, r) };
 	int rc = -1;
 
-	memcpy(m.id, r->j->image.machine_id, ID_LEN);
-	for (size_t i = 0; job.found != NULL && i < r->j->nkeys && rc != 0; i++) {
-		memcpy(m.pub, r->j->keys[i].pub, SIGN_PUB_LEN);
+	if (books.machine == NULL || job.found == NULL) {
+		(void)snprintf(r->why, sizeof(r->why), "no memory to look at who wrote its chunks");
+	} else {
+		for (size_t i = 0; i < r->j->nkeys; i++) {
+			memcpy(books.machine[i].id, r->j->image.machine_id, ID_LEN);
+			memcpy(books.machine[i].pub, r->j->keys[i].pub, SIGN_PUB_LEN);
+		}
 		rc = verify_origins(&job, r->j->v->store, &books, v, "");
 	}
 	findings_free(job.found);
+	free(books.machine);
 	return rc;
 }
 

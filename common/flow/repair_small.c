@@ -195,6 +195,8 @@ good_copy(const struct small *k, const char *dir, const char *file, const char *
 	if (strcmp(dir, "snap") == 0)
 		return strstr(file, ".env") != NULL ? good_of(k, name, &envelope_schema) :
 		    good_refs(k, (uint32_t)strtoul(file, NULL, 10));
+	if (strcmp(dir, "keys") == 0 && strncmp(file, "older", 5) == 0)
+		return good_of(k, name, &membership_schema);
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		if (strcmp(dir, t[i].dir) == 0 && strcmp(file, t[i].file) == 0)
 			return good_of(k, name, t[i].schema);

@@ -53,6 +53,8 @@ struct state {
 	/* Statements as bytes, and decoded (views point into the bytes). */
 	uint8_t *domain_bytes, *member_bytes, *slots_bytes, *regist_bytes;
 	size_t domain_len, member_len, slots_len, regist_len;
+	uint8_t *older_bytes;		/* of an export: memberships before the one of today, each a length u32 and the statement */
+	size_t older_len;
 	struct domain_desc domain;
 	struct membership member;
 	struct trust trust;		/* as read; believed after state_keys */

@@ -32,4 +32,8 @@ int vault_kit(struct vault *v, const struct cat_machine *m, struct buf *out, str
 int vault_keys_newest(struct vault *v, const uint8_t machine[ID_LEN], const char *what, uint8_t **out, size_t *len,
     struct err *e);
 
+/* All such objects before the newest, oldest first: a length u32 and as many bytes each, added to ${out}.  0 or -1 with ${e}. */
+int vault_keys_older(struct vault *v, const uint8_t machine[ID_LEN], const char *what, struct buf *out, struct err *e);
+
+
 #endif

@@ -49,6 +49,36 @@ vault_keys_newest(struct vault *v, const uint8_t machine[ID_LEN], const char *wh
 	return store_read(v->store, name, PART_MAX, out, len, e);
 }
 
+int
+vault_keys_older(struct vault *v, const uint8_t machine[ID_LEN], const char *what, struct buf *out, struct err *e)
+{
+	char name[VAULT_NAME_MAX];
+	uint32_t top = 0;
+	uint8_t *bytes;
+	size_t len;
+	int rc;
+
+	vault_name_keys_prefix(name, machine, what);
+	if (v->store->ops->list(v->store, name, "", newest, &top, e) != 0)
+		return -1;
+	for (uint32_t n = 1; n < top; n++) {
+		struct err own;
+
+		err_clear(&own);
+		vault_name_keys(name, machine, what, n);
+		if ((rc = store_read(v->store, name, PART_MAX, &bytes, &len, &own)) != 0) {
+			if (own.code == ERR_NOT_FOUND)
+				continue;
+			*e = own;
+			return -1;
+		}
+		buf_u32(out, (uint32_t)len);
+		buf_add(out, bytes, len);
+		free(bytes);
+	}
+	return buf_check(out, e);
+}
+
 /* Open the letter to the vault; what is inside must be of this machine. */
 static int
 letter_take(struct vault *v, const struct cat_machine *m, const uint8_t *in, size_t len, struct buf *slots, struct err *e)

@@ -26,9 +26,9 @@ struct reading {
 };
 
 const struct verify_machine *
-verify_books_machine(const struct verify_books *b, const uint8_t id[ID_LEN])
+verify_books_machine(const struct verify_books *b, const uint8_t id[ID_LEN], const struct verify_machine *after)
 {
-	for (size_t i = b->nmachines; i-- > 0; )	/* the last that was registered counts */
+	for (size_t i = after == NULL ? b->nmachines : (size_t)(after - b->machine); i-- > 0; )
 		if (memcmp(b->machine[i].id, id, ID_LEN) == 0)
 			return &b->machine[i];
 	return NULL;
@@ -75,18 +75,21 @@ machine_add(struct reading *r, struct fmt_view body, struct err *e)
 	struct verify_machine *more = realloc(r->b->machine, (r->b->nmachines + 1) * sizeof(*more)), *m;
 	struct registration g;
 	struct domain_desc d;
+	struct membership k;
 
 	if (more == NULL)
 		return err_set(e, ERR_MEMORY, "no memory for a list of machines");
 	r->b->machine = more;
 	if (schema_decode(&registration_schema, &g, body.p, body.len) != FMT_OK ||
-	    schema_decode(&domain_desc_schema, &d, g.domain_desc.p, g.domain_desc.len) != FMT_OK)
+	    schema_decode(&domain_desc_schema, &d, g.domain_desc.p, g.domain_desc.len) != FMT_OK ||
+	    schema_decode(&membership_schema, &k, g.membership.p, g.membership.len) != FMT_OK)
 		return 1;
 	m = &r->b->machine[r->b->nmachines++];
 	memset(m, 0, sizeof(*m));
 	memcpy(m->id, g.machine_id, ID_LEN);
 	memcpy(m->pub, g.machine_pub, SIGN_PUB_LEN);
 	memcpy(m->name, g.machine_name, sizeof(m->name));
+	m->from_seq = k.from_seq;
 	hash_once(d.domain_pub, SIGN_PUB_LEN, m->domain_id);
 	return 0;
 }
@@ -136,7 +139,7 @@ record_take(struct reading *r, const char *name, const struct record *rec, struc
 		rc = received_add(r, rec->body, e);
 	else if (rec->type == REC_GONE)
 		rc = gone_take(r, rec->body);
-	else if (rec->type > REC_FORK)
+	else if (rec->type > REC_FILES_LOST)
 		finding_tell(r->j->found, SEV_NOTE, ERR_NONE, name, "", "a record of type %u, which this samara does not know", rec->type);
 	if (rc == 1)
 		finding_tell(r->j->found, SEV_LOST, ERR_FORMAT, name, "what this decision was about is lost", "its body does not follow its format");

@@ -9,10 +9,12 @@
 
 struct store;
 
+/* One registration: a machine has several where another computer took its place. */
 struct verify_machine {
 	uint8_t id[ID_LEN];
 	uint8_t pub[SIGN_PUB_LEN];
 	uint8_t domain_id[DIGEST_LEN];
+	uint64_t from_seq;		/* first snapshot number that its key may sign */
 	char name[NAME_MAX_LEN + 1];
 };
 
@@ -41,7 +43,8 @@ struct verify_books {
 int verify_books_read(struct verify_job *j, struct store *s, struct verify_books *b, struct err *e);
 void verify_books_release(struct verify_books *b);
 
-/* The machine with this id, or NULL. */
-const struct verify_machine *verify_books_machine(const struct verify_books *b, const uint8_t id[ID_LEN]);
+/* The newest registration of the machine with this id, NULL ${after}; or the one before ${after}.  NULL: there is none. */
+const struct verify_machine *verify_books_machine(const struct verify_books *b, const uint8_t id[ID_LEN],
+    const struct verify_machine *after);
 
 #endif

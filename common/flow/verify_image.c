@@ -159,6 +159,17 @@ small_files_check(struct verify_job *j, const struct verify_image *im)
 			image_name_keys(t.name[i], i, keys[k].name);
 		twice_check(j, im, &t, 1);	/* they are there before the label is */
 	}
+	t.schema = &membership_schema;
+	t.fits = member_fits;
+	t.pub = NULL;
+	for (unsigned n = 1; n <= im->nolder; n++) {
+		char what[16];
+
+		(void)snprintf(what, sizeof(what), "older%u", n);
+		for (int i = 0; i < COPIES; i++)
+			image_name_keys(t.name[i], i, what);
+		twice_check(j, im, &t, 1);
+	}
 }
 
 /* Whether the keys given are those of this image's machine. */
@@ -292,6 +303,62 @@ machine_read(struct verify_image *im)
 	}
 }
 
+/* The membership keys/older${n} of an export, from either copy: 0; 1 it is not there, or says nothing that can be believed. */
+static int
+older_read(struct verify_image *im, unsigned n, struct verify_signer *out)
+{
+	char what[16], name[IMAGE_NAME_MAX];
+	struct membership m;
+	uint8_t *bytes;
+	size_t len;
+	int rc = 1;
+
+	(void)snprintf(what, sizeof(what), "older%u", n);
+	for (int i = 0; i < COPIES && rc == 1; i++) {
+		image_name_keys(name, i, what);
+		if (image_file_read(im->dir.fd, name, STATEMENT_MAX, &bytes, &len, NULL) != 0)
+			continue;
+		if (schema_decode(&membership_schema, &m, bytes, len) == FMT_OK &&
+		    domain_signs(&im->dir.label, &membership_schema, m.domain_pub, bytes, len, NULL) == 0 &&
+		    memcmp(m.machine_id, im->machine_id, ID_LEN) == 0) {
+			memcpy(out->pub, m.machine_pub, SIGN_PUB_LEN);
+			out->from_seq = m.from_seq;
+			rc = 0;
+		}
+		free(bytes);
+	}
+	return rc;
+}
+
+/* The computers before this one. */
+static int
+older_take(struct verify_image *im, struct err *e)
+{
+	struct verify_signer one;
+
+	for (unsigned n = 1; label_is_export(&im->dir.label) && older_read(im, n, &one) == 0; n++) {
+		struct verify_signer *more = realloc(im->older, (im->nolder + 1) * sizeof(*more));
+
+		if (more == NULL)
+			return err_set(e, ERR_MEMORY, "no memory for the keys of a machine");
+		im->older = more;
+		im->older[im->nolder++] = one;
+	}
+	return 0;
+}
+
+const uint8_t *
+verify_image_signer(const struct verify_image *im, const uint8_t *envelope, size_t len, uint64_t *from_seq)
+{
+	*from_seq = 0;
+	for (size_t i = 0; i < im->nolder; i++)
+		if (statement_check(&envelope_schema, envelope, len, im->older[i].pub)) {
+			*from_seq = im->older[i].from_seq;
+			return im->older[i].pub;
+		}
+	return im->machine_pub;
+}
+
 int
 verify_image_open(struct verify_job *j, struct verify_image *im, int diskfd, const char *path, const char *short_name,
     struct err *e)
@@ -314,6 +381,10 @@ verify_image_open(struct verify_job *j, struct verify_image *im, int diskfd, con
 	}
 	im->damaged = verify_damaged_new();
 	machine_read(im);
+	if (older_take(im, e) != 0) {
+		verify_image_close(im);
+		return -1;
+	}
 	small_files_check(j, im);
 	closing_read(j, im);
 	verify_image_custody(j, im);
@@ -326,6 +397,7 @@ verify_image_close(struct verify_image *im)
 {
 	container_free(im->container);
 	image_dir_close(&im->dir);
+	free(im->older);
 	free(im->statement_bytes);
 	free(im->manifest_bytes);
 	free(im->expected);

@@ -20,11 +20,19 @@ struct verify_misplaced {
 	uint8_t id[DIGEST_LEN];
 };
 
+/* A key that may sign snapshots from a number on. */
+struct verify_signer {
+	uint8_t pub[SIGN_PUB_LEN];
+	uint64_t from_seq;
+};
+
 struct verify_image {
 	struct image_dir dir;
 	struct container *container;	/* the same image, for snapshots and lists */
 	char name[16];			/* "RM4K-1" */
 	uint8_t machine_id[ID_LEN], machine_pub[SIGN_PUB_LEN];	/* who signed its snapshots; on an export not who signed the label */
+	struct verify_signer *older;	/* on an export: who signed for the machine before */
+	size_t nolder;
 	int closed;			/* statement is there */
 	struct disk_statement statement;
 	uint8_t statement_digest[DIGEST_LEN];
@@ -48,6 +56,9 @@ struct verify_image {
 int verify_image_open(struct verify_job *j, struct verify_image *im, int diskfd, const char *path, const char *short_name,
     struct err *e);
 void verify_image_close(struct verify_image *im);
+
+/* Whose key signed an envelope of these bytes, as far as the image says; ${from_seq} is the first number that it may sign. */
+const uint8_t *verify_image_signer(const struct verify_image *im, const uint8_t *envelope, size_t len, uint64_t *from_seq);
 
 /* The job's lock is held in the next two. */
 

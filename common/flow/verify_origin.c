@@ -33,24 +33,43 @@ origin_drop(struct origin *o)
 	memset(o, 0, sizeof(*o));
 }
 
+/* Signed with one of the keys that its writer had? */
+static int
+origin_signed(struct origin *o, size_t len, const struct verify_books *b, const uint8_t writer[ID_LEN], struct err *e)
+{
+	const struct verify_machine *m = verify_books_machine(b, writer, NULL);
+	const uint8_t *foot = o->bytes + len - PACK_FOOT_LEN;
+	struct err older;
+
+	if (pack_view_open(&o->view, o->bytes, len - PACK_FOOT_LEN, foot, m->id, m->pub, e) == 0)
+		return 0;
+	while ((m = verify_books_machine(b, writer, m)) != NULL) {
+		err_clear(&older);
+		if (pack_view_open(&o->view, o->bytes, len - PACK_FOOT_LEN, foot, m->id, m->pub, &older) == 0) {
+			err_clear(e);
+			return 0;
+		}
+	}
+	return -1;
+}
+
 /* Read the table ${id}, signed by ${writer}. */
 static int
 origin_read(struct origin *o, struct store *s, const struct verify_books *b, const uint8_t id[DIGEST_LEN],
     const uint8_t writer[ID_LEN], struct err *e)
 {
-	const struct verify_machine *m = verify_books_machine(b, writer);
 	char name[VAULT_NAME_MAX];
 	size_t len;
 
 	origin_drop(o);
-	if (m == NULL)
+	if (verify_books_machine(b, writer, NULL) == NULL)
 		return err_set(e, ERR_SIGNATURE, "its writer is not a machine of this vault");
 	vault_name_origin(name, id);
 	if (store_read(s, name, PACK_TABLE_MAX + PACK_FOOT_LEN, &o->bytes, &len, e) != 0)
 		return -1;
 	if (len < PACK_FOOT_LEN)
 		return err_set(e, ERR_DAMAGE, "%s is cut short", name);
-	if (pack_view_open(&o->view, o->bytes, len - PACK_FOOT_LEN, o->bytes + len - PACK_FOOT_LEN, m->id, m->pub, e) != 0)
+	if (origin_signed(o, len, b, writer, e) != 0)
 		return err_during(e, "%s", name);
 	if (memcmp(o->view.foot.pack_id, id, DIGEST_LEN) != 0)
 		return err_set(e, ERR_DAMAGE, "%s is another table", name);

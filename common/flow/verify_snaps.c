@@ -169,6 +169,7 @@ envelope_look(struct verify_job *j, const struct verify_image *im, uint32_t k, s
 	for (int copy = 0; copy < 2; copy++) {
 		struct envelope one;
 		struct err own;
+		uint64_t from;
 		uint8_t *bytes;
 		size_t len;
 
@@ -176,8 +177,8 @@ envelope_look(struct verify_job *j, const struct verify_image *im, uint32_t k, s
 		image_name_envelope(name, copy, k);
 		(void)snprintf(where, sizeof(where), "%s: %s", im->name, name);
 		if (image_file_read(im->dir.fd, name, SMALL_STATEMENT_MAX, &bytes, &len, &own) == 0) {
-			if (statement_open(&envelope_schema, &one, bytes, len, im->machine_pub, &own) == 0 &&
-			    (memcmp(one.machine_id, im->machine_id, ID_LEN) != 0 || memcmp(one.domain_id, l->domain_id, DIGEST_LEN) != 0 ||
+			if (statement_open(&envelope_schema, &one, bytes, len, verify_image_signer(im, bytes, len, &from), &own) == 0 &&
+			    (one.seq < from || memcmp(one.machine_id, im->machine_id, ID_LEN) != 0 || memcmp(one.domain_id, l->domain_id, DIGEST_LEN) != 0 ||
 			    (!label_is_export(l) && memcmp(one.image_id, l->image_id, ID_LEN) != 0)))
 				(void)err_set(&own, ERR_SIGNATURE, "the envelope is of another machine or image");
 			if (own.code == ERR_NONE && !found) {

@@ -88,41 +88,45 @@ store_pack_read(void *arg, const struct verify_pack *p, uint8_t *buf, size_t *le
 	return c->s->ops->get(c->s, p->where, 0, buf, p->len, len, e);
 }
 
-/* Who may have made the pack whose footer is at the end of these bytes. */
-static const uint8_t *
-maker_pub(const struct vault_check *c, const uint8_t *buf, size_t len, const uint8_t **maker)
+/* Signed by the vault, or with one of the keys that its machine had?  0 with ${v}, -1 with ${e}. */
+static int
+pack_signed(const struct vault_check *c, const uint8_t *buf, size_t len, struct pack_view *v, struct err *e)
 {
-	const struct verify_machine *m;
+	const struct verify_machine *m = NULL;
 	struct pack_foot f;
+	struct err older;
 
-	*maker = NULL;
 	if (len < PACK_FOOT_LEN || pack_foot_decode(&f, buf + len - PACK_FOOT_LEN, PACK_FOOT_LEN) != FMT_OK)
-		return NULL;
-	if (memcmp(f.maker, c->books.desc.vault_id, ID_LEN) == 0) {
-		*maker = c->books.desc.vault_id;
-		return c->books.desc.sign_pub;
+		return pack_view_bytes(v, buf, len, NULL, NULL, e);
+	if (memcmp(f.maker, c->books.desc.vault_id, ID_LEN) == 0)
+		return pack_view_bytes(v, buf, len, c->books.desc.vault_id, c->books.desc.sign_pub, e);
+	if ((m = verify_books_machine(&c->books, f.maker, NULL)) == NULL)
+		return pack_view_bytes(v, buf, len, NULL, NULL, e) != 0 ? -1 :
+		    err_set(e, ERR_SIGNATURE, "it was made by nobody whom this vault knows");
+	if (pack_view_bytes(v, buf, len, m->id, m->pub, e) == 0)
+		return 0;
+	while ((m = verify_books_machine(&c->books, f.maker, m)) != NULL) {
+		err_clear(&older);
+		if (pack_view_bytes(v, buf, len, m->id, m->pub, &older) == 0) {
+			err_clear(e);
+			return 0;
+		}
 	}
-	if ((m = verify_books_machine(&c->books, f.maker)) == NULL)
-		return NULL;
-	*maker = m->id;
-	return m->pub;
+	return -1;
 }
 
 static int
 store_believe(void *arg, const struct verify_pack *p, const uint8_t *buf, size_t len, struct pack_view *v, uint8_t **keep)
 {
 	struct vault_check *c = arg;
-	const uint8_t *maker, *pub = maker_pub(c, buf, len, &maker);
 	struct err own;
 
 	*keep = NULL;
 	err_clear(&own);
-	if (pack_view_bytes(v, buf, len, maker, pub, &own) == 0) {
-		if (pub == NULL)
-			(void)err_set(&own, ERR_SIGNATURE, "it was made by nobody whom this vault knows");
-		else if (memcmp(v->foot.pack_id, p->id, DIGEST_LEN) != 0)
+	if (pack_signed(c, buf, len, v, &own) == 0) {
+		if (memcmp(v->foot.pack_id, p->id, DIGEST_LEN) != 0)
 			(void)err_set(&own, ERR_DAMAGE, "it is another pack than its name says");
-		else if (((v->table.head.flags & PACK_REPACKED) != 0) != (maker == c->books.desc.vault_id))
+		else if (((v->table.head.flags & PACK_REPACKED) != 0) != (memcmp(v->foot.maker, c->books.desc.vault_id, ID_LEN) == 0))
 			(void)err_set(&own, ERR_SIGNATURE, "its form does not fit its maker");
 	}
 	if (own.code != ERR_NONE) {
@@ -154,11 +158,27 @@ received_strike(struct vault_check *c, const struct envelope *env, const uint8_t
 	return 0;
 }
 
+/* Of the snapshot that its place says, signed with a key of the machine that may sign this number?  0 or -1 with ${e}. */
+static int
+envelope_signed(const struct vault_check *c, const struct snap_place *place, const uint8_t *bytes, size_t len,
+    struct envelope *env, struct err *e)
+{
+	const struct verify_machine *newest = verify_books_machine(&c->books, place->machine, NULL), *m = newest;
+
+	while (m != NULL && !statement_check(&envelope_schema, bytes, len, m->pub))
+		m = verify_books_machine(&c->books, place->machine, m);
+	if (statement_open(&envelope_schema, env, bytes, len, (m != NULL ? m : newest)->pub, e) != 0)
+		return -1;
+	if (env->seq != place->seq || memcmp(env->machine_id, place->machine, ID_LEN) != 0 ||
+	    memcmp(env->domain_id, m->domain_id, DIGEST_LEN) != 0)
+		return err_set(e, ERR_SIGNATURE, "it is the envelope of another snapshot");
+	return env->seq >= m->from_seq ? 0 : err_set(e, ERR_SIGNATURE, "it is signed with a key that may not sign this number");
+}
+
 static int
 envelope_found(void *arg, const struct snap_place *place, const uint8_t *bytes, size_t len, struct err *e)
 {
 	struct vault_check *c = arg;
-	const struct verify_machine *m = verify_books_machine(&c->books, place->machine);
 	char where[VAULT_NAME_MAX];
 	uint8_t digest[DIGEST_LEN];
 	struct refs_reader *refs;
@@ -168,14 +188,11 @@ envelope_found(void *arg, const struct snap_place *place, const uint8_t *bytes, 
 
 	err_clear(&own);
 	vault_name_envelope(where, place->machine, place->seq);
-	if (m == NULL) {
+	if (verify_books_machine(&c->books, place->machine, NULL) == NULL) {
 		finding_tell(c->j->found, SEV_LOST, ERR_SIGNATURE, where, "this snapshot is not to be believed", "its machine is not registered here");
 		return 0;
 	}
-	if (statement_open(&envelope_schema, &env, bytes, len, m->pub, &own) == 0 && (env.seq != place->seq ||
-	    memcmp(env.machine_id, m->id, ID_LEN) != 0 || memcmp(env.domain_id, m->domain_id, DIGEST_LEN) != 0))
-		(void)err_set(&own, ERR_SIGNATURE, "it is the envelope of another snapshot");
-	if (own.code != ERR_NONE) {
+	if (envelope_signed(c, place, bytes, len, &env, &own) != 0) {
 		finding_err(c->j->found, SEV_LOST, where, "this snapshot cannot be restored from here", &own);
 		return 0;
 	}

@@ -110,4 +110,26 @@ kill "$server"
 wait "$server" || fail "the server" serve.log
 grep -qF "$(cat read.crd.token)" serve.log && fail "a secret in the log" serve.log
 say samara-import rebuild vault
+
+# --- both machines' keys count: for who checks the vault, with and without a key, and an export of both machines' snapshots
+
+say samara-verify vault vault
+grep -q '^snapshots   4, 4 of them whole here' out log || fail "the snapshots of both" out log
+say samara-verify vault vault --state s2 --passphrase-file pass
+mkdir disk
+say samara-import export vault --machine db1 --to disk --plain-directory
+say samara-verify disk disk
+grep -q '^snapshots   4, 4 of them whole here' out log || fail "an export of both machines' snapshots" out log
+say samara-verify disk disk --state s2 --passphrase-file pass
+say samara-seed restore "$first" --from disk --kit kit2.txt --passphrase-file pass --state s8 --to old2
+diff -r old old2 >out 2>&1 || fail "the old machine's first snapshot, from an export" out
+older=$(echo disk/samara/*/keys/older1)
+[ -f "$older" ] || fail "the export does not know the old machine's key"
+cp "$older" keep
+printf x | dd of="$older" bs=1 seek=40 conv=notrunc 2>/dev/null
+samara-verify disk disk >out 2>&1 || fail "one copy of the old key is enough" out
+grep -q 'keys/older1: .*' out && grep -q '^repairable' out || fail "a damaged key is not named" out
+say samara-verify disk disk --repair-to mended
+cmp keep mended/samara/*/keys/older1 || fail "the old key was not repaired"
+say samara-verify disk mended
 echo 'a backup, a drill on another computer, a quota, a takeover'
