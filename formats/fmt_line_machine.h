@@ -57,6 +57,9 @@ struct contact {
 	uint64_t receipt;		/* number of the newest receipt; 0: none */
 	uint8_t receipt_image[ID_LEN];
 	uint64_t missing;		/* ids that snapshots of this machine lack and nobody promises */
+	uint64_t whole, pending;	/* snapshots of it in these states */
+	int64_t newest_whole;		/* end of the newest whole one, nanoseconds; 0: none */
+	uint32_t sets_waiting;		/* sets of which no snapshot is whole */
 	uint64_t quota, used;		/* bytes; quota 0: none */
 	uint8_t subscription;		/* SUBSCRIPTION_… */
 	struct fmt_view notices;	/* rows: length u16, as many bytes of UTF-8 */

@@ -126,6 +126,52 @@ by_line_look(struct status *st, struct err *e)
 	return 0;
 }
 
+/* Sealed, with a snapshot, and the vault has not answered for it. */
+static bool
+is_waiting(const struct image_state *im)
+{
+	return image_counts(im) && !image_is_unfinished(im) && im->answer_bytes == NULL && im->envelope.seq != 0;
+}
+
+/* What the vault says of all snapshots that it has, where it answers; those that it has not heard of wait too. */
+static void
+vault_says(struct status *st)
+{
+	if (!st->line.reachable)
+		return;
+	st->whole = st->line.whole;
+	st->snapshots = st->line.pending;
+	for (size_t i = 0; i < st->n; i++)
+		st->snapshots += is_waiting(st->images[i]) && st->images[i]->envelope.seq > st->line.head_seq;
+}
+
+/* Has the vault answered for an image of the same set? */
+static bool
+set_is_held(const struct status *st, const char *set)
+{
+	for (size_t i = 0; i < st->n; i++)
+		if (st->images[i]->answer_bytes != NULL && image_counts(st->images[i]) && st->images[i]->envelope.seq != 0 &&
+		    strcmp(st->images[i]->envelope.set_name, set) == 0)
+			return true;
+	return false;
+}
+
+/* Does every set that waits for an image have a snapshot that is whole at the vault? */
+static bool
+has_older(const struct status *st)
+{
+	if (st->line.reachable ? st->line.whole == 0 || st->line.sets_waiting > 0 : st->held == NULL)
+		return false;
+	for (size_t i = 0; i < st->n; i++) {
+		const struct image_state *im = st->images[i];
+
+		if (is_waiting(im) && !(st->line.reachable && im->envelope.seq <= st->line.head_seq) &&
+		    !set_is_held(st, im->envelope.set_name))
+			return false;
+	}
+	return true;
+}
+
 /* A cancelled or lost image that the newest sealed one cannot be restored without. */
 static void
 leant_look(struct status *st)
@@ -217,8 +263,7 @@ verdict(const struct status *st, char line[LINE_MAX_LEN])
 	}
 	if (st->sealed != NULL) {
 		sealed_words(st, st->sealed, line);
-		/* What came before it, over the line or by an earlier image, is at the vault. */
-		return st->whole > 0 ? "PROTECTED BUT" : "NOT YET PROTECTED OFF SITE";
+		return has_older(st) ? "PROTECTED BUT" : "NOT YET PROTECTED OFF SITE";
 	}
 	if (st->line.reachable && st->line.missing > 0 && (st->held != NULL || st->by_line > 0)) {
 		(void)snprintf(line, LINE_MAX_LEN, "vault %s misses %" PRIu64 " chunks of this machine's snapshots.  Next: samara-seed refill",
@@ -298,9 +343,28 @@ next_print(const struct status *st)
 }
 
 static void
+snapshots_print(const struct status *st)
+{
+	char when[SEED_WHEN_MAX], whole[SEED_WHEN_MAX + 64] = "none", newest[SEED_WHEN_MAX + 64] = "";
+
+	if (st->whole != 0 && st->line.reachable && st->line.newest_whole != 0)
+		(void)snprintf(whole, sizeof(whole), "%" PRIu64 ", newest %s", st->whole, seed_when(when, st->line.newest_whole));
+	else if (st->whole != 0)
+		(void)snprintf(whole, sizeof(whole), "%" PRIu64, st->whole);
+	if (st->newest != 0 && st->on != NULL)
+		(void)snprintf(newest, sizeof(newest), ", newest %s on %s", seed_when(when, st->newest), st->on);
+	if (st->snapshots != 0)
+		out_text("snapshots   %" PRIu64 " pending%s.  whole: %s\n", st->snapshots, newest, whole);
+	else if (st->whole != 0)
+		out_text("snapshots   %" PRIu64 " whole at the vault\n", st->whole);
+	else
+		out_text("snapshots   none\n");
+}
+
+static void
 text_print(const struct status *st, const char *word, const char *why)
 {
-	char when[SEED_WHEN_MAX], line[LINE_MAX_LEN], keep[512];
+	char line[LINE_MAX_LEN], keep[512];
 
 	out_text("%s: %s\n", word, why);
 	if (st->leant != NULL)
@@ -316,16 +380,7 @@ text_print(const struct status *st, const char *word, const char *why)
 			sealed_words(st, st->images[i], line);
 			out_text("also        %s\n", line);
 		}
-	(void)snprintf(line, LINE_MAX_LEN, "none");
-	if (st->whole != 0)
-		(void)snprintf(line, LINE_MAX_LEN, "%" PRIu64, st->whole);
-	if (st->snapshots != 0)
-		out_text("snapshots   %" PRIu64 " pending, newest %s on %s.  whole: %s\n", st->snapshots,
-		    seed_when(when, st->newest), st->on, line);
-	else if (st->whole != 0)
-		out_text("snapshots   %s whole at the vault\n", line);
-	else
-		out_text("snapshots   none\n");
+	snapshots_print(st);
 	if (st->building != NULL && (st->sealed != NULL || st->held != NULL)) {
 		building_words(st->building, line);
 		out_text("unfinished  %s\n", line);
@@ -386,6 +441,7 @@ status_gather(struct status *st, struct err *e)
 	leant_look(st);
 	if (status_line_gather(st->s, st->images, st->n, &st->line, e) != 0 || by_line_look(st, e) != 0)
 		return -1;
+	vault_says(st);
 	if (jobs_look(st, e) != 0)
 		return -1;
 	st->kit = kit_note_read(st->s, &st->note, e);

@@ -55,6 +55,10 @@ vault_ask(struct state *s, struct status_line *l, struct err *e)
 	if (rc == 0) {
 		l->head_seq = c.head_seq;
 		l->missing = c.missing;
+		l->whole = c.whole;
+		l->pending = c.pending;
+		l->newest_whole = c.newest_whole / 1000000000;
+		l->sets_waiting = c.sets_waiting;
 		l->time = c.time / 1000000000;
 		notices_take(l, c.notices);
 	}

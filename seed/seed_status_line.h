@@ -18,6 +18,9 @@ struct status_line {
 	struct err why;			/* where it is not */
 	/* Of a vault that was reached: */
 	uint64_t head_seq, missing;
+	uint64_t whole, pending;	/* snapshots */
+	int64_t newest_whole;		/* seconds; 0: none */
+	uint32_t sets_waiting;		/* of which no snapshot is whole */
 	uint64_t rate;			/* of the line as it was measured last, bytes a second; 0: never */
 	int64_t time;			/* the vault's, seconds */
 	char notice[STATUS_NOTICES][STATUS_NOTICE_LEN];	/* what it has to say, fit for a terminal */

@@ -62,19 +62,52 @@ answer_token(struct serve_call *c, struct err *e)
 	return rc;
 }
 
+/* Sets that are told apart; a machine with more is not told of those beyond. */
+#define SETS_MAX	64u
+
 struct looking {
 	struct contact *k;
 	const uint8_t *machine_id;
+	struct {
+		char name[SET_NAME_MAX + 1];
+		int whole;
+	} set[SETS_MAX];
+	unsigned nsets;
 };
 
+/* Its place among the sets; NULL where there are too many. */
+static int *
+set_whole(struct looking *l, const char *name)
+{
+	for (unsigned i = 0; i < l->nsets; i++)
+		if (strcmp(l->set[i].name, name) == 0)
+			return &l->set[i].whole;
+	if (l->nsets == SETS_MAX)
+		return NULL;
+	(void)snprintf(l->set[l->nsets].name, sizeof(l->set[0].name), "%s", name);
+	return &l->set[l->nsets++].whole;
+}
+
 static int
-missing_look(void *arg, const void *row, struct err *e)
+snapshot_look(void *arg, const void *row, struct err *e)
 {
 	const struct cat_snapshot *s = row;
 	struct looking *l = arg;
+	int *whole;
 
 	(void)e;
 	l->k->missing += s->missing > 0 ? (uint64_t)s->missing : 0;
+	if (s->deleted != 0)
+		return 0;
+	l->k->pending += s->state == SNAPSHOT_PENDING;
+	whole = set_whole(l, s->set_name);
+	if (s->state != SNAPSHOT_WHOLE)
+		return 0;
+	l->k->whole++;
+	if (s->end_ns > l->k->newest_whole)
+		l->k->newest_whole = s->end_ns;
+	if (whole != NULL)
+		*whole = 1;
 	return 0;
 }
 
@@ -178,7 +211,9 @@ contact_fill(struct serve_call *c, struct contact *k, struct err *e)
 	memcpy(like.machine_id, c->machine.id, ID_LEN);
 	if (catalog_begin(c->v->catalog, 0, e) != 0)
 		return -1;
-	rc = catalog_each(c->v->catalog, &cat_snapshots, 1, &like, missing_look, &l, e);
+	rc = catalog_each(c->v->catalog, &cat_snapshots, 1, &like, snapshot_look, &l, e);
+	for (unsigned i = 0; i < l.nsets; i++)
+		k->sets_waiting += !l.set[i].whole;
 	if (rc == 0 && (rc = upload_head(c->v, c->machine.id, &head, e)) == 0) {
 		k->head_seq = head.seq;
 		memcpy(k->head_id, head.id, ID_LEN);

@@ -10,7 +10,7 @@ make_token(struct fmt_view desc)
 	struct token_grant g = { .machine_name = "fileserver", .purpose = PURPOSE_RESTORE_ONLY,
 		.until = BEGIN / 1000000000 + 30 * 86400, .descriptor = desc };
 	struct contact c = { .time = BEGIN, .generation = 2, .machine_name = "fileserver", .purpose = PURPOSE_NEW, .head_seq = 3,
-		.receipt = 1, .missing = 7, .quota = 5000000000, .used = 4000000000, .subscription = SUBSCRIPTION_ACTIVE,
+		.receipt = 1, .missing = 7, .whole = 2, .pending = 1, .newest_whole = BEGIN, .sets_waiting = 1, .quota = 5000000000, .used = 4000000000, .subscription = SUBSCRIPTION_ACTIVE,
 		.notices = { notices, sizeof(notices) } };
 	struct rec_token t = { .purpose = PURPOSE_RESTORE_ONLY, .until = g.until };
 	struct rec_machine_fate f = { .fate = MFATE_QUOTA, .value = 5000000000, .why = "contract" };

@@ -211,7 +211,7 @@ run receipt 0 samara-import receipt vault "$image" --out receipt.txt
 run answer 0 samara-seed receipt receipt.txt --answer answer.txt
 run handoff 0 samara-import handoff vault answer.txt
 run protected 0 samara-seed status
-says protected.out "^PROTECTED BUT: image"
+says protected.out "^PROTECTED BUT: image .* is sealed and must be shipped"
 run toolate 16 samara-seed lost "$image"
 run toolate2 16 samara-seed ship "$image" --carrier DHL --tracking 5
 run toolate3 16 samara-import cancel vault "$image"
