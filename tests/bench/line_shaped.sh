@@ -15,7 +15,7 @@
 #   throttle  nothing done to the line; half of it set by `policy set`, then a
 #             quarter while the transfer runs
 #
-# Each is a first backup of N MB (64: two large files and 3,000 small ones that do
+# Each is a first backup of N MB (80: two large files and 3,000 small ones that do
 # not compress) by a machine of its own, and a restore, which is compared.  What is
 # used is what arrived, IP heads included and what was dropped not, of what the
 # line could have carried from the start of the program to its end.  The rate is
@@ -24,7 +24,7 @@
 #
 # Needs root, util-linux, iproute2, nftables, ethtool, python3 and what samara is
 # built with.  DIR: where there is room for ten times N MB; DIR/line-shaped is made
-# and removed again.  About seven minutes.  Puts its table into docs/benchmarks.md
+# and removed again.  About six minutes.  Puts its table into docs/benchmarks.md
 # but for --keep-docs.
 set -eu
 unset CDPATH
@@ -45,7 +45,7 @@ if [ "${1:-}" != --inside ]; then
 fi
 shift
 
-which='whole lost late both throttle' mb=64 late=80 congestion=cubic tools='' docs="--into $top/docs/benchmarks.md" dir=''
+which='whole lost late both throttle' mb=80 late=80 congestion=cubic tools='' docs="--into $top/docs/benchmarks.md" dir=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--only) which=${2:?}; shift ;;
