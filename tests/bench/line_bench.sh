@@ -79,8 +79,10 @@ leave() {
 	[ -z "$server" ] || kill "$server" 2>/dev/null || :
 	[ -z "$sshd" ] || kill "$sshd" 2>/dev/null || :
 	wait
-	umount "$now" 2>/dev/null || :
-	rm -rf "$scratch"
+	# What is mounted there are the trees themselves: read-only, and never removed with the rest.
+	umount --lazy "$now" 2>/dev/null || :
+	! mountpoint -q "$now" || fail "$now is still mounted; $scratch is left as it is"
+	remove "$scratch"
 	exit "$rc"
 }
 trap leave EXIT
@@ -89,8 +91,10 @@ trap 'exit 130' INT TERM
 # Increments are compared by path, so the tree at hand always stands at one place.
 now=$scratch/source/now
 place() {
-	umount "$now" 2>/dev/null || :
+	umount --lazy "$now" 2>/dev/null || :
+	! mountpoint -q "$now" || fail "$now is still mounted"
 	mount --bind "$trees/$1" "$now"
+	mount -o remount,bind,ro "$now"
 }
 
 # --- the line and what listens on it ---
