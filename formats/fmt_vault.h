@@ -115,6 +115,7 @@ enum record_type {
 	REC_LOSS = 45,			/* body: rec_loss */
 	REC_FORK = 43,			/* body: envelope, encoded: another has its number, or it follows another */
 	REC_TAKEOVER = 41,		/* body: rec_takeover (fmt_line_machine.h) */
+	REC_TYPE_KNOWN = REC_LOSS,	/* no higher one is known to this reader */
 	REC_TYPE_MAX = 63		/* a reader keeps types it does not know and says so */
 };
 

@@ -139,7 +139,7 @@ record_take(struct reading *r, const char *name, const struct record *rec, struc
 		rc = received_add(r, rec->body, e);
 	else if (rec->type == REC_GONE)
 		rc = gone_take(r, rec->body);
-	else if (rec->type > REC_FILES_LOST)
+	else if (rec->type > REC_TYPE_KNOWN)
 		finding_tell(r->j->found, SEV_NOTE, ERR_NONE, name, "", "a record of type %u, which this samara does not know", rec->type);
 	if (rc == 1)
 		finding_tell(r->j->found, SEV_LOST, ERR_FORMAT, name, "what this decision was about is lost", "its body does not follow its format");
