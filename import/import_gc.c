@@ -20,6 +20,9 @@ collected_print(const struct collect_result *r, int dry_run)
 	if (r->strays + r->origins > 0)
 		out_text("left over   %llu packs that stood in no catalog, %llu tables that nothing names any more%s\n",
 		    (unsigned long long)r->strays, (unsigned long long)r->origins, dry_run ? "; they would be deleted" : "");
+	if (r->strays_needed > 0)
+		out_text("kept        %llu packs that stand in no catalog and that snapshots need: samara-import rebuild\n",
+		    (unsigned long long)r->strays_needed);
 	if (r->repacked > 0)
 		out_text("rests       of %llu packs written anew, %s; the old packs go with the next run\n", (unsigned long long)r->repacked,
 		    human_size(rest, r->repacked_bytes));
@@ -35,6 +38,7 @@ collected_print(const struct collect_result *r, int dry_run)
 	out_u64(j, "bytes", r->bytes);
 	out_u64(j, "chunks_deleted", r->chunks_deleted);
 	out_u64(j, "packs_left_over", r->strays);
+	out_u64(j, "packs_needed_in_no_catalog", r->strays_needed);
 	out_u64(j, "tables_left_over", r->origins);
 	out_u64(j, "repacked", r->repacked);
 	out_u64(j, "repacked_bytes", r->repacked_bytes);

@@ -123,8 +123,8 @@ static int
 run(struct collect *c, struct err *e)
 {
 	if (c->o->dry_run)
-		return collect_gone(c, e) != 0 || collect_strays(c, e) != 0 ? -1 : dry_run(c, e);
-	if (packs_finish(c, e) != 0 || collect_gone(c, e) != 0 || collect_strays(c, e) != 0 || marks_run(c, e) != 0 ||
+		return collect_gone(c, e) != 0 || dry_run(c, e) != 0 ? -1 : collect_strays(c, e);
+	if (packs_finish(c, e) != 0 || collect_gone(c, e) != 0 || marks_run(c, e) != 0 || collect_strays(c, e) != 0 ||
 	    collect_origins(c, e) != 0 || unread_note(c, e) != 0)
 		return -1;
 	return end_record(c, e);

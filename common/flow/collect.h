@@ -40,6 +40,7 @@ struct collect_result {
 	uint64_t packs, bytes;		/* deleted */
 	uint64_t chunks_deleted;
 	uint64_t strays, origins;	/* packs that the catalog did not know; tables that no re-packed pack names: deleted, too */
+	uint64_t strays_needed;		/* such packs that stay, since snapshots need them: the catalog is older than the vault */
 	uint64_t repacked, repacked_bytes;	/* packs whose rest was written anew, and what that rest takes */
 	uint64_t waits;			/* sessions, or readers, that are waited for */
 	uint64_t held_back;		/* machines of which nothing is taken: an image of theirs has no manifest yet, or a list cannot be read */

@@ -47,6 +47,7 @@ struct collect {
 	size_t ntally, tally_cap;
 	struct cat_snapshot unread;	/* the first whose list cannot be read */
 	uint64_t nunread;
+	uint64_t strays_left;		/* packs without rows that stay, for now or until a rebuild */
 };
 
 /**
@@ -64,6 +65,9 @@ int collect_mark(struct collect *c, struct err *e);
  * again; -1 with ${e}.
  */
 int collect_walk(struct collect *c, int condemn, struct err *e);
+
+/* Is nothing taken of the copies of ${writer}?  As the mark found. */
+int collect_is_held_back(const struct collect *c, const uint8_t writer[ID_LEN]);
 
 /* In a transaction: has anything been filed since the mark?  1, 0, -1. */
 int collect_is_stale(struct collect *c, struct err *e);
@@ -102,7 +106,10 @@ int pack_table_read(struct vault *v, const struct cat_pack *p, struct pack_view 
 
 /* --- collect_strays.c --- */
 
-/* Packs in the store that the catalog does not know: announced by one run, deleted by a later one.  0 or -1. */
+/*
+ * Behind a mark: packs in the store that the catalog does not know, announced by one run,
+ * deleted by a later one; those that hold what is needed and nowhere else stay (told).  0 or -1.
+ */
 int collect_strays(struct collect *c, struct err *e);
 
 /* Tables in origins/ that no re-packed pack names, while no session is open.  0 or -1. */

@@ -329,8 +329,8 @@ collect_mark(struct collect *c, struct err *e)
 
 /* --- the index beside it --- */
 
-static int
-is_held_back(const struct collect *c, const uint8_t writer[ID_LEN])
+int
+collect_is_held_back(const struct collect *c, const uint8_t writer[ID_LEN])
 {
 	for (size_t i = 0; i < c->nheld; i++)
 		if (memcmp(c->held[i], writer, ID_LEN) == 0)
@@ -354,7 +354,7 @@ state_next(const struct collect *c, const struct cat_place *at, size_t n, size_t
 {
 	uint32_t state = at[me].state;
 
-	if (id_filter_has(c->needed, at[me].id) || is_held_back(c, at[me].writer)) {
+	if (id_filter_has(c->needed, at[me].id) || collect_is_held_back(c, at[me].writer)) {
 		if ((state & COPY_CONDEMNED) && has_twin(at, n, me))
 			return state;		/* written anew elsewhere */
 		return copy_lasting(state);

@@ -6,6 +6,10 @@
  * its number as used up, so that nobody relies on finding it there from then on; a later one
  * writes down, in a transaction, that it goes, and deletes the bytes behind it.  Whoever put
  * it and comes to write its rows after that finds this (pack_is_kept), and puts it anew.
+ *
+ * A catalog that is older than its vault (put back from somewhere) does not know what came
+ * since: such a pack has chunks that snapshots need and nobody else holds.  It stays, and so does
+ * every table, until the catalog was made anew.
  */
 
 #include <stdlib.h>
@@ -14,6 +18,7 @@
 #include "common/base/err.h"
 #include "common/base/file.h"
 #include "common/base/io.h"
+#include "common/base/log.h"
 #include "common/base/stop.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/catalog_chunks.h"
@@ -84,9 +89,94 @@ pack_look(void *arg, const char *name, uint64_t len, struct err *e)
 		return 0;
 	if ((rc = is_known(k->c, &s, e)) != 0)
 		return rc < 0 ? -1 : stop_check(e);
+	k->c->strays_left++;
 	if ((rc = pack_is_announced(k->c, s.id, s.copy, e)) == 1 || (rc == 0 && k->c->o->dry_run))
 		return stray_keep(k, &s, e);
 	return rc < 0 ? -1 : pack_announce(k->c, s.id, s.copy, e) < 0 ? -1 : 0;
+}
+
+/* --- what is needed --- */
+
+/* Who says that he made it, for pack_table_read. */
+static int
+maker_read(struct collect *c, const struct stray *s, struct cat_pack *p)
+{
+	struct store *store = c->v->store;
+	uint8_t foot[PACK_FOOT_LEN];
+	char name[VAULT_NAME_MAX];
+	struct pack_foot f;
+	size_t got;
+
+	vault_name_pack(name, s->id, s->copy);
+	if (s->len < sizeof(foot) || store->ops->get(store, name, s->len - sizeof(foot), foot, sizeof(foot), &got, NULL) != 0 ||
+	    got != sizeof(foot) || pack_foot_decode(&f, foot, sizeof(foot)) != FMT_OK)
+		return 1;
+	memset(p, 0, sizeof(*p));
+	memcpy(p->id, s->id, DIGEST_LEN);
+	memcpy(p->maker, f.maker, ID_LEN);
+	p->copy = s->copy;
+	p->len = (int64_t)s->len;
+	return 0;
+}
+
+/* Does somebody need this chunk, and have it nowhere else?  1, 0, -1. */
+static int
+row_is_needed(struct collect *c, const uint8_t domain[DIGEST_LEN], const struct pack_row *row, struct err *e)
+{
+	uint8_t state = 0;
+
+	if (!collect_is_held_back(c, row->writer) && !id_filter_has(c->needed, row->id))
+		return 0;
+	if (chunks_find(c->v->catalog, domain, row->writer, row->id, 1, &state, e) != 0)
+		return -1;
+	return (state & COPY_GOOD) == 0;
+}
+
+/* Does the pack hold what is needed and nowhere else?  1, 0, -1. */
+static int
+is_needed(struct collect *c, const struct stray *s, struct err *e)
+{
+	struct pack_view view;
+	struct pack_row row;
+	struct cat_pack p;
+	uint8_t *end;
+	int rc;
+
+	if (c->needed == NULL)
+		return 1;
+	if (maker_read(c, s, &p) != 0)
+		return 0;	/* nothing in it can be believed, by a rebuild neither */
+	if ((rc = pack_table_read(c->v, &p, &view, &end, e)) != 0)
+		return rc < 0 ? -1 : 0;
+	for (uint32_t i = 0; i < view.table.count && rc == 0; i++) {
+		pack_table_row(&view.table, i, &row);
+		rc = row_is_needed(c, view.foot.domain_id, &row, e);
+	}
+	free(end);
+	return rc;
+}
+
+/* Of those that would go: which are needed?  They are left out. */
+static int
+needed_keep(struct straying *k, struct err *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < k->n; i++) {
+		int rc = is_needed(k->c, &k->at[i], e);
+
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			k->at[n++] = k->at[i];
+		else
+			k->c->r->strays_needed++;
+	}
+	k->n = n;
+	if (k->c->r->strays_needed > 0)
+		say_warn("%llu packs are in the store, not in the catalog, and snapshots need what is in them; the catalog is "
+		    "older than the vault: samara-import rebuild %s", (unsigned long long)k->c->r->strays_needed, k->c->v->path);
+	return 0;
 }
 
 /* In a transaction: it goes, if it is as it was.  0 or -1. */
@@ -104,6 +194,7 @@ stray_end(struct collect *c, const struct stray *s, struct err *e)
 		return -1;
 	c->r->strays++;
 	c->r->bytes += s->len;
+	c->strays_left--;
 	return 0;
 }
 
@@ -113,13 +204,20 @@ strays_end(struct straying *k, struct err *e)
 	struct vault *v = k->c->v;
 
 	for (size_t i = 0; i < k->n;) {
+		int rc;
+
 		if (vault_begin(v, e) != 0)
 			return -1;
-		for (size_t n = 0; i < k->n && n < TOGETHER; n++, i++)
-			if (stray_end(k->c, &k->at[i], e) != 0) {
-				vault_rollback(v);
+		/* What was filed since the mark may need it: another run. */
+		rc = collect_is_stale(k->c, e);
+		for (size_t n = 0; rc == 0 && i < k->n && n < TOGETHER; n++, i++)
+			rc = stray_end(k->c, &k->at[i], e);
+		if (rc != 0) {
+			vault_rollback(v);
+			if (rc < 0)
 				return -1;
-			}
+			break;
+		}
 		if (vault_commit(v, e) != 0)
 			return -1;
 	}
@@ -132,6 +230,8 @@ collect_strays(struct collect *c, struct err *e)
 	struct straying k = { .c = c };
 	int rc = c->v->store->ops->list(c->v->store, "packs/", "", pack_look, &k, e);
 
+	if (rc == 0)
+		rc = needed_keep(&k, e);
 	if (rc == 0 && c->o->dry_run) {
 		c->r->strays = k.n;
 		for (size_t i = 0; i < k.n; i++)
@@ -271,6 +371,8 @@ collect_origins(struct collect *c, struct err *e)
 		return -1;
 	if (swept == epoch && epoch > 0)
 		return 0;	/* nothing was taken away since */
+	if (c->strays_left > 0)
+		return 0;	/* they may be what names a table */
 	if ((top = catalog_pack_number(c->v->catalog, e)) < 0 ||
 	    c->v->store->ops->list(c->v->store, "origins/", "", origin_note, &g, e) != 0)
 		goto free;

@@ -442,6 +442,47 @@ packs_that_stand_in_no_catalog_go_with_the_second_run(void **state)
 	site_rebuild_agrees(s);
 }
 
+static void
+catalog_copy(struct site *s, const char *from, const char *to)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+	uint8_t *bytes;
+	size_t len;
+
+	(void)snprintf(a, sizeof(a), "%s/local/%s", s->vault, from);
+	(void)snprintf(b, sizeof(b), "%s/local/%s", s->vault, to);
+	assert_int_equal(file_read(AT_FDCWD, a, SIZE_MAX, &bytes, &len, &s->e), 0);
+	assert_int_equal(file_replace(AT_FDCWD, b, bytes, len, 0600, &s->e), 0);
+	free(bytes);
+}
+
+/* Somebody puts a catalog back that is older than the vault: what came since stands in no row, and is needed all the same. */
+static void
+an_old_catalog_takes_nothing_that_came_since(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+	struct rebuild_result made;
+
+	image_take(s, 0, "AAAA", 1, 0, 32, 0);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	catalog_copy(s, VAULT_CATALOG, "old.db");
+	image_take(s, 1, "BBBB", 2, 16, 32, 32);
+	assert_int_equal(keep_objects(s, "packs/"), 6);
+	catalog_copy(s, "old.db", VAULT_CATALOG);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(keep_collect(s, 0, &r), 0);
+		assert_int_equal(r.strays + r.origins, 0);
+		assert_int_equal(r.strays_needed, i == 0 ? 0 : 2);
+	}
+	assert_int_equal(keep_objects(s, "packs/"), 6);
+	assert_int_equal(vault_rebuild(s->vault, &made, &s->e), 0);
+	assert_int_equal(keep_collect(s, 0, &r), 0);
+	assert_int_equal(r.strays_needed, 0);
+	assert_int_equal(site_snapshot(s, 1, NULL), SNAPSHOT_WHOLE);
+	assert_int_equal(site_snapshot(s, 2, NULL), SNAPSHOT_WHOLE);
+}
+
 /* The machine puts its pack, and is slow; collections run meanwhile. */
 static void
 a_pack_whose_rows_are_just_being_written_is_put_anew(void **state)
@@ -659,6 +700,7 @@ main(void)
 		T(a_list_that_cannot_be_read_holds_everything_back),
 		T(what_holds_one_machine_back_is_said_and_others_go_on),
 		T(packs_that_stand_in_no_catalog_go_with_the_second_run),
+		T(an_old_catalog_takes_nothing_that_came_since),
 		T(a_pack_whose_rows_are_just_being_written_is_put_anew),
 		T(a_quota_holds_to_the_byte_whatever_came_and_went),
 		T(tables_that_no_pack_names_any_more_go),
