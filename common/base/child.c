@@ -114,12 +114,11 @@ take_output(int fd, char *out, size_t n, size_t *at)
 /*
  * Until the child has ended (and its output, where that is wanted).  Who is
  * asked to stop meanwhile asks the child too; one that is started to clean up
- * after a stop runs to its end.
+ * after a stop (${stopped}, before it began) runs to its end.
  */
 static int
-wait_for(pid_t pid, int fd, char *out, size_t n)
+wait_for(pid_t pid, bool stopped, int fd, char *out, size_t n)
 {
-	bool stopped = stop_asked();
 	int status = 0;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	size_t at = 0;
@@ -146,6 +145,7 @@ run(const char *const argv[], const char *const more[], int in, char *out, size_
 {
 	char safe[512], **env = environment(more);
 	int pipefd[2] = { -1, -1 }, status, rc;
+	bool stopped;
 	pid_t pid;
 
 	(void)text_safe(safe, sizeof(safe), argv[0], strlen(argv[0]));
@@ -154,11 +154,12 @@ run(const char *const argv[], const char *const more[], int in, char *out, size_
 		free(env);
 		return -1;
 	}
+	stopped = stop_asked();
 	rc = start(argv, env, in, out != NULL ? pipefd[1] : STDERR_FILENO, &pid);
 	free(env);
 	if (out != NULL)
 		(void)io->close(pipefd[1]);
-	status = rc == 0 ? wait_for(pid, pipefd[0], out, n) : 0;
+	status = rc == 0 ? wait_for(pid, stopped, pipefd[0], out, n) : 0;
 	if (out != NULL)
 		(void)io->close(pipefd[0]);
 	if (rc != 0)
