@@ -250,6 +250,14 @@ sealed_words(const struct status *st, const struct image_state *im, char line[LI
 		    "vault; where it is lost: samara-seed lost %s", name, words, late, late == 1 ? "" : "s", name);
 }
 
+/* Disks came, and something of them could not be read; or something was damaged since. */
+static void
+missing_words(const struct status *st, char line[LINE_MAX_LEN])
+{
+	(void)snprintf(line, LINE_MAX_LEN, "vault %s misses %" PRIu64 " chunks of this machine's snapshots.  Next: samara-seed refill",
+	    st->s->trust.vault_name, st->line.missing);
+}
+
 /* The word for the state of things, and why and what to do in ${line}. */
 static const char *
 verdict(const struct status *st, char line[LINE_MAX_LEN])
@@ -262,12 +270,14 @@ verdict(const struct status *st, char line[LINE_MAX_LEN])
 		return "NOT PROTECTED";
 	}
 	if (st->sealed != NULL) {
-		sealed_words(st, st->sealed, line);
+		if (st->line.reachable && st->line.missing > 0)
+			missing_words(st, line);
+		else
+			sealed_words(st, st->sealed, line);
 		return has_older(st) ? "PROTECTED BUT" : "NOT YET PROTECTED OFF SITE";
 	}
 	if (st->line.reachable && st->line.missing > 0 && (st->held != NULL || st->by_line > 0)) {
-		(void)snprintf(line, LINE_MAX_LEN, "vault %s misses %" PRIu64 " chunks of this machine's snapshots.  Next: samara-seed refill",
-		    st->s->trust.vault_name, st->line.missing);
+		missing_words(st, line);
 		return "PROTECTED BUT";
 	}
 	if (st->line.notices > 0 && (st->held != NULL || st->by_line > 0)) {
@@ -358,7 +368,7 @@ snapshots_print(const struct status *st)
 	else if (st->whole != 0)
 		out_text("snapshots   %" PRIu64 " whole at the vault\n", st->whole);
 	else
-		out_text("snapshots   none\n");
+		out_text("snapshots   %s\n", st->line.reachable && st->line.missing > 0 ? "with gaps (samara-seed snapshots)" : "none");
 }
 
 static void

@@ -81,7 +81,7 @@ grep -q 'partial (1 file lost)' out || fail "the vault does not count the lost f
 samara-seed snapshots --from line >out 2>log || fail "snapshots over the line" out log
 grep -q 'partial (1 file lost)' out || fail "over the line the lost file is not counted" out
 old=$(sed -n 2p out | cut -d ' ' -f 1)
-grep -rlq f7 vault/records && fail "the vault learnt a name"
+grep -rlq src/f7 vault/records && fail "the vault learnt a name"
 
 # The old snapshot: what is still as it was comes out of the next one, and the one file is lost.
 rc=0
