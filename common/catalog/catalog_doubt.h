@@ -20,8 +20,9 @@ struct err;
 
 /* The state without the marks: what a rebuilt catalog says. */
 uint32_t copy_lasting(uint32_t state);
-/* The state of a copy that is made suspect, or condemned. */
+/* The state of a copy that a mark found needed by nobody: held, and condemned by the next mark if nothing changes. */
 uint32_t copy_suspected(uint32_t state);
+/* The state of one that is condemned: held no more, unless it is revived before it goes. */
 uint32_t copy_condemned(uint32_t state);
 
 /**

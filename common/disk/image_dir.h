@@ -60,6 +60,7 @@ struct image_dir {
  * Return 0; -1 with ${e}: ERR_NO_IMAGE, ERR_DAMAGE, ERR_VERSION.
  */
 int image_dir_open(int diskfd, const char *short_name, struct image_dir *d, struct err *e);
+/* Close what image_dir_open opened. */
 void image_dir_close(struct image_dir *d);
 
 /**

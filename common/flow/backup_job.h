@@ -70,8 +70,9 @@ int backup_absent(void *k, const uint8_t id[DIGEST_LEN], struct err *e);
 /* backup_limit.c */
 /* May it be sent?  0, or -1 with ERR_MAX_UPLOAD.  What is said to be new is read and asked for, not sent. */
 int backup_limit(struct backup *k, struct err *e);
-/* Nothing goes over the line while the first image is being built; and, once there is a session, before it is pledged: ERR_PLEDGED. */
+/* Nothing goes over the line while the first image is being built.  0, or -1 with ERR_PLEDGED. */
 int backup_rule(struct backup *k, struct err *e);
+/* Nor, once there is a session, before that image is pledged.  0, or -1 with ERR_PLEDGED. */
 int backup_rule_pledged(struct backup *k, struct err *e);
 
 /* backup_close.c */

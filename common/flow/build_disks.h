@@ -64,6 +64,7 @@ struct build_disks {
  * ERR_USAGE (given twice), ERR_PERMISSION.
  */
 int build_disks_open(struct build *b, struct err *e);
+/* Wait for those that are still being read back, let go of all, and forget them. */
 void build_disks_release(struct build *b);
 
 /* Whether this directory is the top of a disk at hand; for the walk, which never enters one. */
@@ -132,8 +133,9 @@ struct image_state;
 int build_close_disk(struct build *b, struct image_state *im, struct build_disk *bd, bool snapshot, struct err *e);
 /* Read it back and say so in journal and custody; bd->medium.  With --no-read-back only say so. */
 int build_check_disk(struct build *b, struct image_state *im, struct build_disk *bd, unsigned workers, struct err *e);
-/* Whether disks are not read back, and the record of it for disk ${d}, at hand (${bd}) or not (NULL). */
+/* Whether disks are not read back. */
 bool build_no_read_back(const struct build *b);
+/* The record that disk ${d}, at hand (${bd}) or not (NULL), was not read back, in journal and custody.  0 or -1 with ${e}. */
 int build_excuse_disk(struct build *b, struct image_state *im, const struct image_disk *d, struct build_disk *bd,
     struct err *e);
 

@@ -48,6 +48,7 @@ struct build {
 
 /* build.c: what both a build and a backup begin with, and end. */
 struct build *build_new(const struct build_options *o, struct build_report *r, struct err *e);
+/* Release what build_new gave, and all that the run put into it. */
 void build_free(struct build *b);
 
 /* The largest files that are read, and would be sent. */
@@ -58,6 +59,7 @@ struct build_news {
 		uint64_t size;
 	} at[BUILD_NEWS];		/* the largest first; NULL ends them */
 };
+/* Free the paths in it. */
 void build_news_release(struct build_news *n);
 
 /* Where what memory does not hold goes: runs/ in the state, opened if it is not.  0 or -1 with ${e}. */

@@ -97,7 +97,7 @@ pack_look(void *arg, const char *name, uint64_t len, struct err *e)
 
 /* --- what is needed --- */
 
-/* Who says that he made it, for pack_table_read. */
+/* Who says that he made it, for pack_table_read.  0, 1 it cannot be read (told). */
 static int
 maker_read(struct collect *c, const struct stray *s, struct cat_pack *p)
 {
@@ -109,8 +109,10 @@ maker_read(struct collect *c, const struct stray *s, struct cat_pack *p)
 
 	vault_name_pack(name, s->id, s->copy);
 	if (s->len < sizeof(foot) || store->ops->get(store, name, s->len - sizeof(foot), foot, sizeof(foot), &got, NULL) != 0 ||
-	    got != sizeof(foot) || pack_foot_decode(&f, foot, sizeof(foot)) != FMT_OK)
+	    got != sizeof(foot) || pack_foot_decode(&f, foot, sizeof(foot)) != FMT_OK) {
+		say_warn("%s is not collected, verify it: its footer cannot be read", name);
 		return 1;
+	}
 	memset(p, 0, sizeof(*p));
 	memcpy(p->id, s->id, DIGEST_LEN);
 	memcpy(p->maker, f.maker, ID_LEN);
@@ -132,7 +134,7 @@ row_is_needed(struct collect *c, const uint8_t domain[DIGEST_LEN], const struct 
 	return (state & COPY_GOOD) == 0;
 }
 
-/* Does the pack hold what is needed and nowhere else?  1, 0, -1. */
+/* Does the pack hold what is needed and nowhere else?  1, 0, 2 it cannot be read now (told), -1. */
 static int
 is_needed(struct collect *c, const struct stray *s, struct err *e)
 {
@@ -145,9 +147,9 @@ is_needed(struct collect *c, const struct stray *s, struct err *e)
 	if (c->needed == NULL)
 		return 1;
 	if (maker_read(c, s, &p) != 0)
-		return 0;	/* nothing in it can be believed, by a rebuild neither */
+		return 2;
 	if ((rc = pack_table_read(c->v, &p, &view, &end, e)) != 0)
-		return rc < 0 ? -1 : 0;
+		return rc < 0 ? -1 : 2;
 	for (uint32_t i = 0; i < view.table.count && rc == 0; i++) {
 		pack_table_row(&view.table, i, &row);
 		rc = row_is_needed(c, view.foot.domain_id, &row, e);
@@ -169,8 +171,7 @@ needed_keep(struct straying *k, struct err *e)
 			return -1;
 		if (rc == 0)
 			k->at[n++] = k->at[i];
-		else
-			k->c->r->strays_needed++;
+		k->c->r->strays_needed += rc == 1;
 	}
 	k->n = n;
 	if (k->c->r->strays_needed > 0)

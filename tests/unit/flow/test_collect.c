@@ -456,6 +456,28 @@ catalog_copy(struct site *s, const char *from, const char *to)
 	free(bytes);
 }
 
+/* One that cannot be read may be needed for all one knows. */
+static void
+a_pack_in_no_catalog_that_cannot_be_read_stays(void **state)
+{
+	struct site *s = *state;
+	struct collect_result r;
+	struct pack_info info;
+	char name[VAULT_NAME_MAX], path[PATH_MAX];
+
+	two_snapshots(s);
+	stray_put(s, 100, &info);
+	vault_name_pack(name, info.id, 1);
+	(void)snprintf(path, sizeof(path), "%s/%s", s->vault, name);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(truncate(path, (off_t)info.len - 10), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(keep_collect(s, 0, &r), 0);
+		assert_int_equal(r.strays + r.strays_needed, 0);
+	}
+	assert_int_equal(keep_objects(s, "packs/"), 7);
+}
+
 /* Somebody puts a catalog back that is older than the vault: what came since stands in no row, and is needed all the same. */
 static void
 an_old_catalog_takes_nothing_that_came_since(void **state)
@@ -700,7 +722,7 @@ main(void)
 		T(a_list_that_cannot_be_read_holds_everything_back),
 		T(what_holds_one_machine_back_is_said_and_others_go_on),
 		T(packs_that_stand_in_no_catalog_go_with_the_second_run),
-		T(an_old_catalog_takes_nothing_that_came_since),
+		T(an_old_catalog_takes_nothing_that_came_since), T(a_pack_in_no_catalog_that_cannot_be_read_stays),
 		T(a_pack_whose_rows_are_just_being_written_is_put_anew),
 		T(a_quota_holds_to_the_byte_whatever_came_and_went),
 		T(tables_that_no_pack_names_any_more_go),
